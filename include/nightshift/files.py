@@ -1,0 +1,78 @@
+"""Files that are either whole or absent, and the digests they are known by."""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Put ``content`` at ``path`` so that no reader ever sees half of it.
+
+    Writes beside the target, syncs, renames, syncs the folder. Folders on the
+    way are made. After a kill there is the old file or the new one, at worst
+    with a hidden ``.<name>.*.tmp`` beside it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.parent / f".{path.name}.{uuid4().hex}.tmp"
+    try:
+        with draft.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+    sync_folder(path.parent)
+
+
+def write_text(path: Path, content: str) -> None:
+    """Put text at ``path`` as UTF-8, whole or not at all."""
+    write_bytes(path, content.encode())
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Put ``content`` at ``path`` as JSON for people: indented, keys sorted, no NaN."""
+    write_text(path, json.dumps(content, indent=2, sort_keys=True, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Return what the JSON file at ``path`` holds."""
+    return json.loads(path.read_text())
+
+
+def canonical_json(content: Any) -> bytes:
+    """Return the one way to write ``content`` as JSON: keys sorted, no spaces, no NaN.
+
+    >>> canonical_json({"b": 1, "a": [None]})
+    b'{"a":[null],"b":1}'
+    """
+    return json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+
+
+def digest_of(content: Any) -> str:
+    """Return the SHA-256 of the canonical JSON of ``content``, in hex."""
+    return hashlib.sha256(canonical_json(content)).hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """Return the SHA-256 of the bytes at ``path``, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def combined_digest(digests: Iterable[str]) -> str:
+    """Return one SHA-256 for a sequence of digests; their order counts."""
+    return hashlib.sha256("\n".join(digests).encode()).hexdigest()
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in ``folder`` survive a power failure."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,116 @@
+"""What may differ between two machines: folders, addresses, durability.
+
+What may differ between two models is in the spec. Everything here can be set
+by an environment variable ``NIGHTSHIFT_<NAME>``; the defaults keep all state
+below ``<project>/.nightshift``.
+"""
+
+import json
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from nightshift.errors import SettingsError
+
+
+def find_project() -> Path:
+    """Return the project's root: the checkout this package is installed from, else the working folder."""
+    checkout = Path(__file__).resolve().parents[2]
+    return checkout if (checkout / "include" / "specs").is_dir() else Path.cwd()
+
+
+class Settings(BaseSettings):
+    """Folders and addresses of one installation.
+
+    Relative paths are below ``project``. ``data_registry`` and ``data_remote``
+    may be any address git and DVC understand; ``ledger`` is a SQLAlchemy URL.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="NIGHTSHIFT_", frozen=True, extra="forbid")
+
+    project: Path = Path()
+    state: Path = Path(".nightshift")
+    specs: Path = Path("include/specs")
+    lock: Path = Path("requirements.txt")
+
+    data_registry: str = ""
+    data_remote: str = ""
+    ledger: str = ""
+    mlflow: str = "http://127.0.0.1:5000"
+    airflow: str = "http://127.0.0.1:8080"
+    serving: str = "http://127.0.0.1:8000"
+
+    log_fsync: Literal["answer", "interval"] = "answer"
+    serving_poll_seconds: float = 2.0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _settle(cls, values: dict[str, Any]) -> dict[str, Any]:
+        project = Path(values.get("project") or find_project()).resolve()
+        state = project / (values.get("state") or ".nightshift")
+        below = {
+            "project": project,
+            "state": state,
+            "specs": project / (values.get("specs") or "include/specs"),
+            "lock": project / (values.get("lock") or "requirements.txt"),
+        }
+        derived = {
+            "data_registry": str(state / "data" / "registry.git"),
+            "data_remote": str(state / "data" / "remote"),
+            "ledger": f"sqlite:///{state / 'ledger.db'}",
+        }
+        return derived | _running_addresses(state) | {k: v for k, v in values.items() if v != ""} | below
+
+    @property
+    def runs(self) -> Path:
+        """Run folders: ``<runs>/<model>/<pipeline>/<run id>/``."""
+        return self.state / "runs"
+
+    @property
+    def predictions(self) -> Path:
+        """Prediction logs: ``<predictions>/<model>/``."""
+        return self.state / "predictions"
+
+    @property
+    def releases(self) -> Path:
+        """Verified local copies of registered packages: ``<releases>/<model>/<version>/``."""
+        return self.state / "releases"
+
+    @property
+    def sources(self) -> Path:
+        """Modules that read models' sources, next to the specs."""
+        return self.specs.parent / "sources"
+
+    @property
+    def features(self) -> Path:
+        """Point-in-time queries, next to the specs."""
+        return self.specs.parent / "features"
+
+    @classmethod
+    def load(cls, **values: Any) -> Self:
+        """Return the settings of this process; ``values`` outrank the environment.
+
+        Raises
+        ------
+        SettingsError
+            If a variable cannot be used; every bad one is named.
+        """
+        try:
+            return cls(**values)
+        except ValidationError as error:
+            problems = "; ".join(
+                f"NIGHTSHIFT_{'_'.join(map(str, e['loc'])).upper()} is {e['input']!r}: {e['msg']}"
+                for e in error.errors()
+            )
+            raise SettingsError(f"{problems}. Change or unset it.") from None
+
+
+def _running_addresses(state: Path) -> dict[str, str]:
+    """Return where the services of ``nightshift up`` listen; ports may have moved out of somebody's way."""
+    try:
+        services = json.loads((state / "services.json").read_text())["services"]
+    except (OSError, ValueError, KeyError):
+        return {}
+    return {name: services[name]["url"] for name in ("mlflow", "airflow", "serving") if name in services}
