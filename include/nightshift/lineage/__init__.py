@@ -1,0 +1,1 @@
+"""Which code, data and environment determine a model."""

@@ -1,0 +1,1 @@
+"""The flows: each step reads files that earlier steps wrote, writes its own, returns one small value."""

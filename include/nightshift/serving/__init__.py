@@ -1,0 +1,1 @@
+"""The app that validates at the door, answers, and remembers before it answers."""
