@@ -13,7 +13,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 from pydantic.json_schema import WithJsonSchema
 
 from nightshift.errors import SpecError
@@ -275,7 +283,11 @@ class ModelSpec(Part):
 
     @model_validator(mode="after")
     def _no_leak_by_name(self) -> Self:
-        for role, column in (("key", self.key), ("label.column", self.label.column), ("time.column", self.time.column)):
+        for role, column in (
+            ("key", self.key),
+            ("label.column", self.label.column),
+            ("time.column", self.time.column),
+        ):
             if column in self.features:
                 raise ValueError(f"features names {column}, which is the {role}; a model must not learn from it")
         return self
@@ -398,14 +410,18 @@ class _Loader(yaml.SafeLoader):
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.AliasEvent):
             event = self.peek_event()
-            raise yaml.MarkedYAMLError(problem="an alias (*) is not allowed; write it out", problem_mark=event.start_mark)
+            raise yaml.MarkedYAMLError(
+                problem="an alias (*) is not allowed; write it out", problem_mark=event.start_mark
+            )
         return super().compose_node(parent, index)
 
     def construct_mapping(self, node: Any, deep: bool = False) -> Any:
         seen: set[str] = set()
         for key, _ in node.value:
             if key.value in seen:
-                raise yaml.MarkedYAMLError(problem=f"{key.value!r} stands here twice; keep one", problem_mark=key.start_mark)
+                raise yaml.MarkedYAMLError(
+                    problem=f"{key.value!r} stands here twice; keep one", problem_mark=key.start_mark
+                )
             seen.add(key.value)
         return super().construct_mapping(node, deep)
 
@@ -427,7 +443,7 @@ def _parse(path: Path) -> tuple[yaml.Node, Any]:
         raise SpecError(f"{path.name}:{line}: {error.problem}") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise SpecError(f"{path.name}: is not YAML: {error}") from None
-    if not isinstance(content, dict):
+    if node is None or not isinstance(content, dict):
         raise SpecError(f"{path.name}:1: expected keys and values (name, purpose, …), found {type(content).__name__}")
     return node, content
 

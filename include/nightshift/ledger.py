@@ -1,0 +1,194 @@
+"""What was seen, judged and decided, and by whom: append-only, the negative decisions too.
+
+Kept in a SQL database (SQLite embedded, PostgreSQL in production), since a
+lease needs one place where two builds cannot both win.
+"""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sql
+
+from nightshift.errors import NightshiftError, UnavailableError
+
+METADATA = sql.MetaData()
+ENTRIES = sql.Table(
+    "entries",
+    METADATA,
+    sql.Column("id", sql.Integer, primary_key=True, autoincrement=True),
+    sql.Column("model", sql.String(64), nullable=False, index=True),
+    sql.Column("kind", sql.String(16), nullable=False),
+    sql.Column("start", sql.String(32), nullable=False),
+    sql.Column("end", sql.String(32), nullable=False),
+    sql.Column("at", sql.String(32), nullable=False),
+    sql.Column("body", sql.Text, nullable=False),
+)
+LEASES = sql.Table(
+    "leases",
+    METADATA,
+    sql.Column("model", sql.String(64), primary_key=True),
+    sql.Column("fence", sql.Integer, nullable=False),
+    sql.Column("holder", sql.String(256), nullable=False),
+    sql.Column("until", sql.String(32), nullable=False),
+)
+
+
+class Kind(StrEnum):
+    """What an entry tells of."""
+
+    WINDOW = "window"
+    PROMOTION = "promotion"
+    BUILD = "build"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of the ledger. ``start`` and ``end`` are the model's time, ``at`` the wall clock's."""
+
+    id: int
+    model: str
+    kind: Kind
+    start: datetime
+    end: datetime
+    at: datetime
+    body: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Lease:
+    """Who may promote: the holder of the highest fence number, until it lets go or time is up."""
+
+    model: str
+    fence: int
+    holder: str
+    until: datetime
+
+
+class Ledger:
+    """Append and read entries; hand out leases.
+
+    >>> from tempfile import mkdtemp
+    >>> ledger = Ledger(f"sqlite:///{mkdtemp()}/ledger.db")
+    >>> day = datetime(2026, 1, 1, tzinfo=UTC)
+    >>> _ = ledger.append("bikes", Kind.WINDOW, start=day, end=day + timedelta(days=1), body={"rows": 3}, now=day)
+    >>> [entry.body for entry in ledger.windows("bikes")]
+    [{'rows': 3}]
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = sql.make_url(url)
+        if self._url.get_backend_name() == "sqlite" and self._url.database:
+            Path(self._url.database).parent.mkdir(parents=True, exist_ok=True)
+        self._engine = sql.create_engine(self._url, pool_pre_ping=True)
+        if self._url.get_backend_name() == "sqlite":
+            sql.event.listen(self._engine, "connect", _prepare_sqlite)
+            sql.event.listen(self._engine, "begin", _begin_immediate)
+        with self._transaction() as connection:
+            METADATA.create_all(connection)
+
+    def append(
+        self, model: str, kind: Kind, *, start: datetime, end: datetime, body: dict[str, Any], now: datetime
+    ) -> Entry:
+        """Add an entry; it is never changed. A window judged again is a second entry."""
+        row = {"model": model, "kind": str(kind), "start": _text(start), "end": _text(end), "at": _text(now)}
+        with self._transaction() as connection:
+            result = connection.execute(sql.insert(ENTRIES).values(**row, body=json.dumps(body, sort_keys=True)))
+            number = result.inserted_primary_key
+        return Entry(int(number[0]) if number else 0, model, kind, start, end, now, body)
+
+    def entries(self, model: str, kind: Kind | None = None) -> list[Entry]:
+        """Return the entries of a model, oldest first; empty if it has none."""
+        query = sql.select(ENTRIES).where(ENTRIES.c.model == model).order_by(ENTRIES.c.id)
+        if kind:
+            query = query.where(ENTRIES.c.kind == str(kind))
+        with self._transaction() as connection:
+            return [_entry(row) for row in connection.execute(query).mappings()]
+
+    def windows(self, model: str) -> list[Entry]:
+        """Return the latest judgement of each window, by window; earlier ones stay in :meth:`entries`."""
+        latest = {(entry.start, entry.end): entry for entry in self.entries(model, Kind.WINDOW)}
+        return [latest[window] for window in sorted(latest)]
+
+    def take_lease(self, model: str, holder: str, *, now: datetime, lasts: timedelta) -> Lease:
+        """Return a lease for ``holder``; whoever held one before can no longer promote.
+
+        The same holder keeps its fence number, so that a step tried again is not locked out by itself.
+        """
+        until = now + lasts
+        with self._transaction() as connection:
+            row = connection.execute(sql.select(LEASES).where(LEASES.c.model == model)).mappings().first()
+            fence = 1 if row is None else row["fence"] + (row["holder"] != holder)
+            values = {"fence": fence, "holder": holder, "until": _text(until)}
+            if row is None:
+                connection.execute(sql.insert(LEASES).values(model=model, **values))
+            else:
+                connection.execute(sql.update(LEASES).where(LEASES.c.model == model).values(**values))
+        return Lease(model, fence, holder, until)
+
+    def lease(self, model: str) -> Lease | None:
+        """Return the newest lease of a model, lapsed or not; none if nothing was ever built."""
+        with self._transaction() as connection:
+            row = connection.execute(sql.select(LEASES).where(LEASES.c.model == model)).mappings().first()
+        return Lease(model, row["fence"], row["holder"], _moment(row["until"])) if row else None
+
+    def end_lease(self, model: str, holder: str, *, now: datetime) -> None:
+        """Let go of a lease; nothing happens if somebody else holds it by now."""
+        mine = (LEASES.c.model == model) & (LEASES.c.holder == holder)
+        with self._transaction() as connection:
+            connection.execute(sql.update(LEASES).where(mine).values(until=_text(now)))
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sql.Connection]:
+        try:
+            with self._engine.begin() as connection:
+                yield connection
+        except sql.exc.OperationalError as error:
+            where = self._url.render_as_string(hide_password=True)
+            raise UnavailableError(
+                f"the ledger at {where} did not answer: {error.orig}. Is its database up?"
+            ) from error
+        except sql.exc.DatabaseError as error:
+            where = self._url.render_as_string(hide_password=True)
+            raise NightshiftError(f"the ledger at {where} is damaged or foreign: {error.orig}") from error
+        finally:
+            # Short-lived steps: no connection outlives its transaction on SQLite, so none is left open at exit.
+            if self._url.get_backend_name() == "sqlite":
+                self._engine.dispose()
+
+
+def _prepare_sqlite(connection: Any, _: Any) -> None:
+    # The driver must not begin transactions of its own: two writers that both read
+    # before they write would deadlock. BEGIN IMMEDIATE below queues them instead.
+    connection.isolation_level = None
+    connection.execute("PRAGMA busy_timeout = 60000")
+    connection.execute("PRAGMA journal_mode = WAL")
+
+
+def _begin_immediate(connection: sql.Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _entry(row: Any) -> Entry:
+    return Entry(
+        id=row["id"],
+        model=row["model"],
+        kind=Kind(row["kind"]),
+        start=_moment(row["start"]),
+        end=_moment(row["end"]),
+        at=_moment(row["at"]),
+        body=json.loads(row["body"]),
+    )
+
+
+def _text(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _moment(text: str) -> datetime:
+    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
