@@ -96,6 +96,10 @@ class ReleaseError(NightshiftError):
     """A version or alias of the model registry is not what the call needs."""
 
 
+class RequestError(NightshiftError):
+    """A run was asked for something that cannot be: a moment outside the calendar, an empty window."""
+
+
 class RunFolderError(NightshiftError):
     """A run folder holds other work than the run that wants to use it."""
 

@@ -1,0 +1,63 @@
+# Everything is installed below the project folder; nothing outside it is touched.
+.DEFAULT_GOAL := help
+PYTHON ?= python3.11
+BIN := .venv/bin
+SETUP := .venv/.installed
+SETUP_DEV := .venv/.installed-dev
+
+help:  ## Show what can be made
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: $(SETUP)  ## Install what Nightshift needs into .venv, by the lock
+
+$(SETUP): requirements.txt pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) was not found; install Python 3.11, or say where it is: make PYTHON=/path/to/python3.11"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "installing the locked packages into .venv (a few minutes on the first time)"
+	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --compile-bytecode -r requirements.txt
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@touch $@
+
+$(SETUP_DEV): $(SETUP) requirements-dev.txt
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --compile-bytecode -r requirements-dev.txt
+	@touch $@
+
+demo: $(SETUP)  ## Tell the whole story on real flights
+	@$(BIN)/nightshift demo
+
+up: $(SETUP)  ## Start Airflow, MLflow and serving
+	@$(BIN)/nightshift up
+
+down: $(SETUP)  ## Stop them
+	@$(BIN)/nightshift down
+
+status: $(SETUP)  ## Show what runs, and how the models are
+	@$(BIN)/nightshift status
+
+test: $(SETUP_DEV)  ## Run all tests (under 20 minutes on two cores)
+	@$(BIN)/python -m pytest
+
+stress: $(SETUP_DEV)  ## Run the long forms of the stress tests
+	@NIGHTSHIFT_TEST_LONG=1 $(BIN)/python -m pytest tests/stress tests/load
+
+check: $(SETUP_DEV)  ## Format, lint, types, import contracts, specs, unit tests
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@PYTHONPATH=plugins $(BIN)/lint-imports --no-cache
+	@$(BIN)/nightshift check --specs
+	@$(BIN)/python -m pytest tests/unit -q
+
+bench: $(SETUP_DEV)  ## Measure against peers and bare floors
+	@for file in benchmarks/[a-z]*.py; do $(BIN)/python $$file || exit 1; done
+
+lock: $(SETUP)  ## Make the locks anew from requirements*.in
+	@UV_NO_CONFIG=1 $(BIN)/uv pip compile --quiet --upgrade --no-annotate --generate-hashes --python-version 3.11 --custom-compile-command "make lock" requirements.in -o requirements.txt
+	@UV_NO_CONFIG=1 $(BIN)/uv pip compile --quiet --upgrade --no-annotate --generate-hashes --python-version 3.11 --custom-compile-command "make lock" requirements-dev.in -o requirements-dev.txt
+
+clean:  ## Remove all state and the environment (the data registry and models too)
+	@test ! -x $(BIN)/nightshift || $(BIN)/nightshift down
+	rm -rf .nightshift .venv
+
+.PHONY: help setup demo up down status test stress check bench lock clean

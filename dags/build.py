@@ -1,0 +1,62 @@
+"""One Airflow DAG `build_<model>` for each declaration in include/specs: see it as the table of contents of a build."""
+
+from datetime import UTC, datetime, timedelta
+
+from airflow.sdk import DAG, AssetOrTimeSchedule, CronTriggerTimetable, Param
+
+from nightshift.spec import ModelSpec
+from nightshift_airflow.assets import champion_asset, retrain_asset
+from nightshift_airflow.declared import declared_models, page, refuse
+from nightshift_airflow.operators import StepOperator
+
+FORM = {
+    "as_of": Param(
+        None,
+        type=["null", "string"],
+        format="date-time",
+        title="As of",
+        description="Build from what was known at this moment (UTC). Empty: now, or the end of the source's calendar.",
+    ),
+    "reason": Param("", type="string", maxLength=500, title="Reason", description="Why you want this build; kept."),
+    "promote": Param(
+        True, type="boolean", title="Promote", description="Off: register what passes, let nothing go live."
+    ),
+    "allow_unreproducible": Param(
+        False,
+        type="boolean",
+        title="Allow an unreproducible release",
+        description="Go on with an edited checkout; the release is marked *not reproducible*.",
+    ),
+}
+
+
+def build_dag(spec: ModelSpec) -> DAG:
+    nights = CronTriggerTimetable(spec.schedule.build, timezone="UTC")
+    with DAG(
+        dag_id=f"build_{spec.name}",
+        doc_md=page(spec, __doc__),
+        schedule=AssetOrTimeSchedule(timetable=nights, assets=[retrain_asset(spec)]),
+        start_date=datetime(2013, 1, 1, tzinfo=UTC),
+        catchup=False,
+        max_active_runs=1,
+        dagrun_timeout=timedelta(hours=6),
+        params=FORM,
+        default_args={"owner": spec.owner.team, "retries": 3, "retry_delay": timedelta(seconds=20)},
+        tags=["nightshift", "build", spec.name],
+    ) as dag:
+
+        def step(name: str, **more: object) -> StepOperator:
+            return StepOperator(task_id=name, model=spec.name, pipeline="build", **more)
+
+        split, package = step("split"), step("package")
+        step("check_versions") >> step("snapshot") >> step("assemble") >> split
+        split >> [step("train"), step("profile")] >> package
+        package >> step("evaluate") >> step("register") >> step("rehearse")
+        dag.get_task("rehearse") >> step("promote", announces=champion_asset(spec))
+    return dag
+
+
+for name, declared in declared_models().items():
+    globals()[f"build_{name}"] = (
+        build_dag(declared) if isinstance(declared, ModelSpec) else refuse("build", name, declared)
+    )

@@ -1,0 +1,186 @@
+"""What a run was asked to do, whoever asked: a night, an event, a person, a backfill."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Any, Self
+
+from nightshift.errors import RequestError
+from nightshift.spec import ModelSpec
+
+
+class Cause(StrEnum):
+    """Why there is a run. A night may find nothing to do; whoever asks by name gets an answer or an error."""
+
+    NIGHT = "night"
+    EVENT = "event"
+    PERSON = "person"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the scheduler, an event or a person said; all of it may be empty.
+
+    ``form`` holds fields by name, ``events`` the extras of the asset events
+    that started the run (oldest first), ``start`` and ``end`` the run's data
+    interval, ``now`` the wall clock.
+    """
+
+    cause: Cause
+    now: datetime
+    form: Mapping[str, Any]
+    events: tuple[Mapping[str, Any], ...] = ()
+    start: datetime | None = None
+    end: datetime | None = None
+    user: str | None = None
+
+    @classmethod
+    def by_person(cls, *, now: datetime, user: str | None = None, **form: Any) -> Self:
+        """Return what a person at a shell asks for."""
+        return cls(Cause.PERSON, now, form, user=user)
+
+    @classmethod
+    def by_scheduler(cls, said: Mapping[str, Any], *, now: datetime) -> Self:
+        """Return what an Airflow run says of itself (see ``StepOperator``)."""
+        events = tuple(said["events"])
+        cause = {"scheduled": Cause.NIGHT, "asset_triggered": Cause.EVENT}.get(said["run_type"], Cause.PERSON)
+        start, end = (datetime.fromisoformat(moment) if moment else None for moment in said["interval"])
+        return cls(Cause.EVENT if events else cause, now, dict(said["form"]), events, start, end, said.get("user"))
+
+
+@dataclass(frozen=True)
+class BuildRequest:
+    """Build from what was known at ``as_of``; promote what passes, unless told otherwise."""
+
+    as_of: datetime
+    cause: Cause
+    reason: str
+    promote: bool
+    allow_unreproducible: bool
+    user: str | None
+
+    @classmethod
+    def from_asked(cls, spec: ModelSpec, asked: Asked) -> Self:
+        """Return the request: the form's ``as_of``, else the newest event's, else the run's interval, else today.
+
+        Raises
+        ------
+        RequestError
+            If somebody asked for a moment that the source's calendar does not reach.
+        """
+        event = asked.events[-1] if asked.events else {}
+        named = asked.form.get("as_of") or event.get("as_of")
+        as_of = _moment("as_of", named) if named else _by_clock(spec, asked)
+        if named:
+            _check_calendar(spec, "as_of", as_of)
+        return cls(
+            as_of=as_of,
+            cause=asked.cause,
+            reason=str(asked.form.get("reason") or event.get("reason") or _usual_reason(asked)),
+            promote=bool(asked.form.get("promote", True)),
+            allow_unreproducible=_allows_unreproducible(asked, event),
+            user=asked.user,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        return {**self.__dict__, "as_of": self.as_of.isoformat(), "cause": str(self.cause)}
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> Self:
+        return cls(**{**content, "as_of": datetime.fromisoformat(content["as_of"]), "cause": Cause(content["cause"])})
+
+
+@dataclass(frozen=True)
+class MonitorRequest:
+    """Judge the window [start, end) of the prediction log, as known at ``end``."""
+
+    start: datetime
+    end: datetime
+    cause: Cause
+    allow_unreproducible: bool
+    user: str | None
+
+    @classmethod
+    def from_asked(cls, spec: ModelSpec, asked: Asked) -> Self:
+        """Return the request: the form's window, else the spec's window that ends with the run's interval.
+
+        Raises
+        ------
+        RequestError
+            If the window is empty or outside the source's calendar although somebody asked for it.
+        """
+        named = asked.form.get("start") or asked.form.get("end")
+        end = _moment("end", asked.form["end"]) if asked.form.get("end") else None
+        start = _moment("start", asked.form["start"]) if asked.form.get("start") else None
+        if start and not end:
+            end = start + spec.monitor.window
+        end = end or _by_clock(spec, asked)
+        start = start or end - spec.monitor.window
+        if start >= end:
+            raise RequestError(f"the window's start {start} is not before its end {end}; swap or move them")
+        if named:
+            _check_calendar(spec, "end", end)
+        return cls(start, end, asked.cause, _allows_unreproducible(asked, {}), asked.user)
+
+    def to_json(self) -> dict[str, Any]:
+        moments = {"start": self.start.isoformat(), "end": self.end.isoformat()}
+        return {**self.__dict__, **moments, "cause": str(self.cause)}
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> Self:
+        moments = {key: datetime.fromisoformat(content[key]) for key in ("start", "end")}
+        return cls(**{**content, **moments, "cause": Cause(content["cause"])})
+
+
+def _by_clock(spec: ModelSpec, asked: Asked) -> datetime:
+    """Return the day on which the run's interval ends, else today, but no later than the calendar for a person."""
+    moment = (asked.end or asked.now).astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    if asked.cause is Cause.PERSON and asked.end is None and spec.time.ends:
+        return min(moment, spec.time.ends)
+    return moment
+
+
+def _check_calendar(spec: ModelSpec, field: str, moment: datetime) -> None:
+    if not spec.in_calendar(moment):
+        first = spec.time.starts.date() if spec.time.starts else "any day"
+        last = spec.time.ends.date() if spec.time.ends else "today"
+        raise RequestError(
+            f"{field} is {moment.isoformat()}; the source of {spec.name} knows days after {first} and up to {last}. "
+            "Choose a moment between."
+        )
+
+
+def _moment(field: str, value: Any) -> datetime:
+    try:
+        moment = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
+    except ValueError:
+        raise RequestError(f'{field} is {value!r}; give a moment such as "2013-05-01" or "2013-05-01T06:00Z"') from None
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return aware.astimezone(UTC)
+
+
+def _allows_unreproducible(asked: Asked, event: Mapping[str, Any]) -> bool:
+    return bool(asked.form.get("allow_unreproducible") or event.get("allow_unreproducible"))
+
+
+def _usual_reason(asked: Asked) -> str:
+    return {Cause.NIGHT: "nightly build", Cause.EVENT: "retrain asked for", Cause.PERSON: "asked for by hand"}[
+        asked.cause
+    ]
+
+
+def outside_calendar(spec: ModelSpec, moment: datetime) -> str | None:
+    """Return why a scheduled run for ``moment`` has nothing to do; none if it has.
+
+    >>> from nightshift.spec import example_spec, load_spec
+    >>> outside_calendar(load_spec(example_spec()), datetime(2026, 1, 1, tzinfo=UTC)) is None
+    True
+    """
+    if spec.in_calendar(moment):
+        return None
+    if spec.time.starts and moment <= spec.time.starts:
+        return f"nothing to do: {spec.name}'s source begins on {spec.time.first}, after {moment:%Y-%m-%d}"
+    return (
+        f"nothing to do: {spec.name}'s source ended on {spec.time.last}, before {moment - timedelta(days=1):%Y-%m-%d}"
+    )

@@ -1,0 +1,154 @@
+"""Processes that outlive the command that started them, and are known again later."""
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import psutil
+
+from nightshift.errors import ServiceError
+
+STOP_SECONDS = 25.0
+PORTS_TRIED = 100
+
+
+@dataclass(frozen=True)
+class Process:
+    """A started service. ``started`` tells it from a later process that got the same pid."""
+
+    name: str
+    pid: int
+    started: float
+    log: str
+    url: str | None = None
+
+    @classmethod
+    def start(
+        cls, name: str, command: list[str], *, log: Path, env: Mapping[str, str], cwd: Path, url: str | None
+    ) -> Self:
+        """Start ``command`` in a session of its own, its output appended to ``log``."""
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("ab") as output:
+            child = subprocess.Popen(  # noqa: S603 - the commands are our own lists, no shell
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=dict(env),
+                cwd=cwd,
+                start_new_session=True,
+            )
+        return cls(name, child.pid, psutil.Process(child.pid).create_time(), str(log), url)
+
+    @property
+    def is_up(self) -> bool:
+        """Whether this very process lives; a zombie does not."""
+        try:
+            process = psutil.Process(self.pid)
+            return process.create_time() == self.started and process.status() != psutil.STATUS_ZOMBIE
+        except psutil.Error:
+            return False
+
+    def last_words(self, lines: int = 15) -> str:
+        """Return the end of its log; empty if it said nothing."""
+        try:
+            return "\n".join(Path(self.log).read_text(errors="replace").splitlines()[-lines:])
+        except OSError:
+            return ""
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> Self:
+        return cls(**content)
+
+
+def stop(processes: Iterable[Process], *, seconds: float = STOP_SECONDS) -> None:
+    """End the processes and all they started: asked first, killed if they do not listen.
+
+    Only processes that are still the ones we started are touched. Returns when
+    none of them is left.
+    """
+    groups = [process.pid for process in processes if process.is_up]
+    families = [member for pid in groups for member in _family(pid)]
+    for pid in groups:
+        _signal(pid, signal.SIGTERM)
+    _, stubborn = psutil.wait_procs(families, timeout=seconds)
+    for member in stubborn:
+        try:
+            member.kill()
+        except psutil.NoSuchProcess:
+            continue
+    psutil.wait_procs(stubborn, timeout=seconds)
+
+
+def wait_until_ready(
+    processes: Mapping[str, Process], *, ready: Any, seconds: float, poll_seconds: float = 0.3
+) -> None:
+    """Return once ``ready(name)`` holds for each process.
+
+    Raises
+    ------
+    ServiceError
+        If one dies (with the end of its log) or is not ready in time.
+    """
+    deadline = time.monotonic() + seconds
+    waiting = dict(processes)
+    while waiting:
+        for name, process in list(waiting.items()):
+            if not process.is_up:
+                raise ServiceError(f"{name} ended while starting. The end of {process.log}:\n{process.last_words()}")
+            if ready(name):
+                del waiting[name]
+        if waiting and time.monotonic() > deadline:
+            logs = "\n".join(f"  {name}: see {process.log}" for name, process in waiting.items())
+            raise ServiceError(f"not ready after {seconds:.0f} s:\n{logs}\nRun `make down`, then `make up`.")
+        if waiting:
+            time.sleep(poll_seconds)
+
+
+def free_port(preferred: int, *, taken: Iterable[int] = ()) -> int:
+    """Return ``preferred`` if nobody listens there on the loopback, else the next free port.
+
+    Raises
+    ------
+    ServiceError
+        If a hundred ports in a row are taken.
+    """
+    avoid = set(taken)
+    for port in range(preferred, preferred + PORTS_TRIED):
+        if port not in avoid and _is_free(port):
+            return port
+    raise ServiceError(f"ports {preferred} to {preferred + PORTS_TRIED - 1} are all taken; free one of them")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def _family(pid: int) -> list[psutil.Process]:
+    try:
+        process = psutil.Process(pid)
+        return [process, *process.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
+
+
+def _signal(pid: int, number: int) -> None:
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        return

@@ -1,0 +1,86 @@
+"""A step of a pipeline as an Airflow task."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from airflow.sdk import Asset, BaseOperator
+from airflow.sdk.bases.skipmixin import SkipMixin
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+
+from nightshift.errors import NightshiftError, UnavailableError
+
+
+class StepOperator(BaseOperator, SkipMixin):
+    """Run one step of a model's pipeline; the run folder carries the data, XCom one sentence.
+
+    A step that ends the run early (nothing new, champion kept) leaves this task
+    green and skips all after it; one that has nothing to do is skipped itself
+    and updates no asset. What no second try can mend fails at once;
+    what may heal (a server that does not answer) is tried again.
+
+    Parameters
+    ----------
+    model, pipeline
+        Which model's which pipeline; the step is the task's own id.
+    announces
+        Asset to update if the step says so, with what it says as ``extra``.
+    """
+
+    ui_color = "#e8f0f7"
+
+    def __init__(self, *, model: str, pipeline: str, announces: Asset | None = None, **kwargs: Any) -> None:
+        super().__init__(outlets=[announces] if announces else [], **kwargs)
+        self.model = model
+        self.pipeline = pipeline
+        self.announces = announces
+
+    def execute(self, context: Any) -> str:
+        # imported here: pipelines bring pandas and xgboost, which no DAG file may load while it is parsed
+        from nightshift.pipelines.steps import Then, run_step
+
+        try:
+            outcome = run_step(
+                self.pipeline, self.task_id, model=self.model, run_id=context["run_id"], asked=_asked(context)
+            )
+        except UnavailableError:
+            raise
+        except NightshiftError as error:
+            raise AirflowFailException(str(error)) from error
+        self.log.info(outcome.sentence)
+        if self.announces and outcome.event:
+            context["outlet_events"][self.announces].extra = outcome.event
+        match outcome.then:
+            case Then.SKIP:
+                raise AirflowSkipException(outcome.sentence)
+            case Then.STOP:
+                _push_sentence(context, outcome.sentence)
+                self.skip_downstream(context)
+        return outcome.sentence
+
+    def skip_downstream(self, context: Any) -> None:
+        """Skip every task after this one, and only those."""
+        after: Sequence[Any] = context["task"].get_flat_relatives(upstream=False)
+        if after:
+            self.skip(ti=context["ti"], tasks=after)
+
+
+def _push_sentence(context: Any, sentence: str) -> None:
+    # skipping is said by an exception, which would drop the returned value
+    context["ti"].xcom_push(key="return_value", value=sentence)
+
+
+def _asked(context: Any) -> dict[str, Any]:
+    """Return what Airflow knows of why this run exists, as plain values."""
+    run = context["dag_run"]
+    events = context.get("triggering_asset_events") or {}
+    return {
+        "form": dict(context["params"]),
+        "events": [dict(event.extra) for group in events.values() for event in group],
+        "interval": [_iso(getattr(run, "data_interval_start", None)), _iso(getattr(run, "data_interval_end", None))],
+        "run_type": str(getattr(run.run_type, "value", run.run_type)),
+        "user": getattr(run, "triggering_user_name", None),
+    }
+
+
+def _iso(moment: Any) -> str | None:
+    return moment.isoformat() if moment else None
