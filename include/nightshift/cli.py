@@ -1,0 +1,257 @@
+"""The command ``nightshift``: every step and flow, without Airflow too.
+
+Exit status: 0 done; 1 refused or failed, with the reason on standard error;
+2 the command itself was wrong.
+"""
+
+import json
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from nightshift.errors import NightshiftError, ReturnToSenderError
+from nightshift.files import write_json
+from nightshift.settings import Settings
+from nightshift.spec import json_schema, load_specs
+
+app = typer.Typer(
+    help="The life of tabular XGBoost models: built, proven, served, watched, retrained.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+OUT, ERR = Console(), Console(stderr=True)
+
+Model = Annotated[str, typer.Argument(help="Name of a model declared in include/specs.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Write JSON for programs instead of text for people.")]
+RunId = Annotated[
+    str | None, typer.Option("--run", help="Name of the run folder; the same name goes on with that run.")
+]
+Unreproducible = Annotated[
+    bool, typer.Option("--allow-unreproducible", help="Go on with an edited checkout; the release is marked.")
+]
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Turn a refusal into its message and exit status 1."""
+    try:
+        yield
+    except NightshiftError as error:
+        ERR.print(str(error), style="red", markup=False, highlight=False)
+        raise typer.Exit(1) from None
+
+
+@app.command()
+def check(
+    specs: Annotated[bool, typer.Option("--specs", help="Only the declarations.")] = False, as_json: AsJson = False
+) -> None:
+    """Check declarations, code, environment and data registry; say everything that is wrong."""
+    settings = Settings.load()
+    problems: list[str] = []
+    names: list[str] = []
+    try:
+        names = list(load_specs(settings.specs))
+    except NightshiftError as error:
+        problems += str(error).splitlines()
+    if not names and not problems:
+        problems.append(f"no declaration in {settings.specs}; write one, see docs/spec.md")
+    if not specs:
+        problems += _version_problems(settings)
+    if as_json:
+        _print_json({"ok": not problems, "models": names, "problems": problems})
+    elif not problems:
+        OUT.print(f"{len(names)} declaration(s) read: {', '.join(names)}. Nothing is wrong.")
+    else:
+        for problem in problems:
+            ERR.print(f"- {problem}", style="red", markup=False, highlight=False)
+    raise typer.Exit(1 if problems else 0)
+
+
+@app.command()
+def build(
+    model: Model,
+    as_of: Annotated[str | None, typer.Option(help="Build from what was known then, for example 2013-05-01.")] = None,
+    reason: Annotated[str, typer.Option(help="Why; kept with the build.")] = "",
+    promote: Annotated[bool, typer.Option(help="Let what passes go live.")] = True,
+    run: RunId = None,
+    allow_unreproducible: Unreproducible = False,
+    as_json: AsJson = False,
+) -> None:
+    """Build a model from versioned code and data: check, snapshot, assemble, split, train, …, promote."""
+    form = {"as_of": as_of, "reason": reason, "promote": promote, "allow_unreproducible": allow_unreproducible}
+    _run_pipeline("build", model, run, form, as_json=as_json)
+
+
+@app.command()
+def monitor(
+    model: Model,
+    start: Annotated[str | None, typer.Option(help="First moment of the window.")] = None,
+    end: Annotated[str | None, typer.Option(help="Moment after the window.")] = None,
+    run: RunId = None,
+    allow_unreproducible: Unreproducible = False,
+    as_json: AsJson = False,
+) -> None:
+    """Judge one window of the prediction log and decide; asks for a retrain in the ledger only (Airflow builds)."""
+    form = {"start": start, "end": end, "allow_unreproducible": allow_unreproducible}
+    _run_pipeline("monitor", model, run, form, as_json=as_json)
+
+
+@app.command()
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=1, max=65535)] = 8000,
+    package: Annotated[Path | None, typer.Option(help="Serve this package only, without a registry.")] = None,
+) -> None:
+    """Serve the champions (or one package) over HTTP."""
+    from nightshift.serving.app import serve as run_server
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    with _explained():
+        run_server(Settings.load(), host=host, port=port, package=package)
+
+
+@app.command()
+def up() -> None:
+    """Start Airflow, MLflow and serving, and wait until they answer."""
+    from nightshift.services.house import House
+
+    with _explained(), OUT.status("starting Airflow, MLflow and serving"):
+        House(Settings.load()).up(say=OUT.print)
+    show_addresses()
+
+
+@app.command()
+def down() -> None:
+    """Stop what ``up`` started."""
+    from nightshift.services.house import House
+
+    with _explained(), OUT.status("stopping"):
+        stopped = House(Settings.load()).down()
+    OUT.print(f"stopped: {', '.join(stopped)}" if stopped else "nothing was running")
+
+
+@app.command()
+def status(as_json: AsJson = False) -> None:
+    """Show which services run and how each model is."""
+    from nightshift.pipelines.overview import overviews
+    from nightshift.services.house import House
+
+    settings = Settings.load()
+    with _explained():
+        services = House(settings).status()
+        models = overviews(settings)
+    if as_json:
+        _print_json({"services": services, "models": [model.to_json() for model in models]})
+        return
+    _print_services(services)
+    table = Table("model", "champion", "versions", "windows", "last verdict", "last decision", title="Models")
+    for model in models:
+        table.add_row(*(str(value if value is not None else "–") for value in model.to_json().values()))
+    OUT.print(table)
+
+
+@app.command()
+def schema(
+    write: Annotated[bool, typer.Option("--write", help="Put it beside the declarations, for editors.")] = False,
+) -> None:
+    """Print the JSON Schema of a declaration."""
+    if write:
+        path = Settings.load().specs / "schema.json"
+        write_json(path, json_schema())
+        OUT.print(f"wrote {path}")
+    else:
+        _print_json(json_schema())
+
+
+@app.command()
+def demo() -> None:
+    """Tell the whole story on real flights: build, serve, watch, drift, retrain, promote."""
+    from nightshift.demo import tell
+
+    with _explained():
+        tell(Settings.load(), console=OUT)
+
+
+def show_addresses() -> None:
+    """Print where everything is and how to sign in."""
+    from nightshift.services.house import House, sign_in
+
+    settings = Settings.load()
+    _print_services(House(settings).status())
+    user, password = sign_in(settings)
+    OUT.print(f"Sign in to Airflow as [bold]{user}[/] with the password [bold]{password}[/]")
+
+
+def main() -> None:
+    """Run the command."""
+    app()
+
+
+def _run_pipeline(pipeline: str, model: str, run: str | None, form: dict[str, Any], *, as_json: bool) -> None:
+    from nightshift.pipelines.request import Asked
+    from nightshift.pipelines.steps import open_work, run_all
+
+    now = datetime.now(UTC)
+    run_id = run or f"shell__{now:%Y-%m-%dT%H%M%S.%fZ}"
+    with _explained():
+        work = open_work(pipeline, model=model, run_id=run_id)
+        outcome = run_all(pipeline, work, Asked.by_person(now=now, **form), say=_silent if as_json else _say)
+    if as_json:
+        _print_json({"run": run_id, "folder": str(work.run.path), "outcome": outcome.sentence, "then": outcome.then})
+    else:
+        OUT.print(f"run folder: {work.run.path}", soft_wrap=True)
+
+
+def _say(step: str, outcome: Any) -> None:
+    OUT.print(f"[bold]{step:>18}[/]  ", end="")
+    OUT.print(outcome.sentence, markup=False, highlight=False)
+
+
+def _silent(step: str, outcome: Any) -> None:
+    """Say nothing: standard output is for the JSON."""
+
+
+def _version_problems(settings: Settings) -> list[str]:
+    from nightshift.lineage.code import read_code
+    from nightshift.lineage.data import DataRegistry
+    from nightshift.lineage.environment import read_environment
+
+    problems: list[str] = []
+    data = DataRegistry(settings.data_registry, settings.data_remote, scratch=settings.state / "data" / "scratch")
+    questions = (
+        lambda: read_code(settings.project).problems(),
+        lambda: read_environment(settings.lock).problems(),
+        data.problems,
+    )
+    for question in questions:
+        try:
+            problems += question()
+        except ReturnToSenderError as error:
+            problems += error.reasons
+        except NightshiftError as error:
+            problems.append(str(error))
+    return problems
+
+
+def _print_services(services: dict[str, dict[str, Any]]) -> None:
+    table = Table("service", "state", "address", title="Services")
+    for name, service in services.items():
+        table.add_row(name, "[green]up[/]" if service["up"] else "[dim]down[/]", service["url"] or "")
+    OUT.print(table)
+
+
+def _print_json(content: Any) -> None:
+    sys.stdout.write(json.dumps(content, indent=2, sort_keys=True) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,59 @@
+"""How the models are: what lives, what was judged last, what was decided."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from nightshift.errors import RegistryUnavailableError
+from nightshift.ledger import Entry, Kind, Ledger
+from nightshift.registry import ModelRegistry
+from nightshift.settings import Settings
+from nightshift.spec import load_specs
+
+
+@dataclass(frozen=True)
+class Overview:
+    """One model at a glance. ``versions`` and ``champion`` come from the registry, or from the ledger if it is away."""
+
+    name: str
+    champion: str | None
+    versions: int
+    windows: int
+    last_verdict: str | None
+    last_decision: str | None
+
+    def to_json(self) -> dict[str, Any]:
+        return dict(self.__dict__)
+
+
+def overviews(settings: Settings) -> list[Overview]:
+    """Return one overview for each declared model, by name; empty if none is declared."""
+    ledger, registry = Ledger(settings.ledger), ModelRegistry(settings.mlflow, settings.releases, wait_seconds=2)
+    return [_overview(name, ledger, registry) for name in load_specs(settings.specs)]
+
+
+def _overview(name: str, ledger: Ledger, registry: ModelRegistry) -> Overview:
+    windows = ledger.windows(name)
+    promotions = ledger.entries(name, Kind.PROMOTION)
+    champion, versions = _from_registry(name, registry) or _from_ledger(promotions, ledger.entries(name, Kind.BUILD))
+    last = windows[-1].body if windows else {}
+    return Overview(
+        name=name,
+        champion=champion,
+        versions=versions,
+        windows=len(windows),
+        last_verdict=last["verdict"]["status"] if last else None,
+        last_decision=last["decision"]["sentence"] if last else None,
+    )
+
+
+def _from_registry(name: str, registry: ModelRegistry) -> tuple[str | None, int] | None:
+    try:
+        champion = registry.champion(name)
+        return (champion.version if champion else None, len(registry.versions(name)))
+    except RegistryUnavailableError:
+        return None
+
+
+def _from_ledger(promotions: list[Entry], builds: list[Entry]) -> tuple[str | None, int]:
+    champion = promotions[-1].body["version"] if promotions else None
+    return champion, len({entry.body["version"] for entry in builds if entry.body.get("version")})

@@ -1,0 +1,57 @@
+"""Every step by its name, and how to run one, or all of them in order, without Airflow."""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Any
+
+from nightshift.pipelines import build, monitor
+from nightshift.pipelines.request import Asked, BuildRequest, MonitorRequest
+from nightshift.pipelines.work import Outcome, Then, Work
+from nightshift.runs import RunFolder
+from nightshift.settings import Settings
+from nightshift.spec import find_spec
+
+Step = Callable[[Work], Outcome]
+STEPS: Mapping[str, tuple[Step, ...]] = MappingProxyType({"build": build.STEPS, "monitor": monitor.STEPS})
+"""The steps of each pipeline in an order in which they can run; a DAG may run neighbours side by side."""
+
+__all__ = ["STEPS", "Then", "open_work", "run_all", "run_step"]
+
+
+def open_work(pipeline: str, *, model: str, run_id: str, settings: Settings | None = None) -> Work:
+    """Return the run called ``run_id`` of a model's pipeline; nothing is made on disk yet."""
+    settings = settings or Settings.load()
+    spec = find_spec(settings.specs, model)
+    return Work(spec, RunFolder.of(settings.runs, model=model, pipeline=pipeline, run_id=run_id), settings)
+
+
+def begin(pipeline: str, work: Work, asked: Asked) -> None:
+    """Settle what the run is asked to do; trying again must ask for the same."""
+    request = {"build": BuildRequest, "monitor": MonitorRequest}[pipeline].from_asked(work.spec, asked)
+    work.run.begin(request.to_json())
+
+
+def run_step(pipeline: str, name: str, *, model: str, run_id: str, asked: Mapping[str, Any]) -> Outcome:
+    """Run one step for a scheduler; the first one also settles the request from what the scheduler says."""
+    work = open_work(pipeline, model=model, run_id=run_id)
+    steps = {step.__name__: step for step in STEPS[pipeline]}
+    if steps[name] is STEPS[pipeline][0]:
+        begin(pipeline, work, Asked.by_scheduler(asked, now=datetime.now(UTC)))
+    return steps[name](work)
+
+
+def run_all(
+    pipeline: str, work: Work, asked: Asked, *, say: Callable[[str, Outcome], None] = lambda _name, _outcome: None
+) -> Outcome:
+    """Run a pipeline's steps one after the other and return the last outcome that counts."""
+    begin(pipeline, work, asked)
+    last = Outcome("nothing to do", Then.STOP)
+    for step in STEPS[pipeline]:
+        outcome = step(work)
+        say(step.__name__, outcome)
+        if outcome.then is not Then.SKIP:
+            last = outcome
+        if outcome.then is Then.STOP:
+            break
+    return last
