@@ -104,13 +104,15 @@ class Source(Part):
 class Time(Part):
     """How the model's time runs.
 
-    ``known_before`` is how long before the event its features are taken.
+    ``known_before`` is how long before the event its features are taken,
+    ``lookback`` how far back before that they look.
     ``first`` and ``last`` bound a source whose days are over or not yet begun:
     outside them a scheduled run has nothing to do and says so.
     """
 
     column: Column
     known_before: Duration = timedelta(0)
+    lookback: Duration = timedelta(0)
     first: date | None = None
     last: date | None = None
 

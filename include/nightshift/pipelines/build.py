@@ -10,11 +10,11 @@ from datetime import timedelta
 
 import pandas as pd
 
-from nightshift.data.snapshot import write_partitions
+from nightshift.data.snapshot import days_in, write_partitions
 from nightshift.data.split import make_splits
+from nightshift.data.source import load_source
 from nightshift.data.tables import assemble as assemble_table
-from nightshift.data.tables import load_source
-from nightshift.errors import ReleaseError, ReturnToSenderError
+from nightshift.errors import ReturnToSenderError
 from nightshift.lineage.code import CodeVersion, read_code
 from nightshift.lineage.data import DatasetVersion
 from nightshift.lineage.environment import Environment, read_environment
@@ -76,18 +76,16 @@ def snapshot(work: Work) -> Outcome:
     """
     request = request_of(work)
     version = work.data.version(work.spec.name)
-    have = work.data.list_files(version) if version else {}
+    have = days_in(work.data.list_files(version)) if version else set()
     source = load_source(work.spec, work.settings.sources, work.settings.project)
     fresh = work.run.file("partitions")
     shutil.rmtree(fresh, ignore_errors=True)
-    report = write_partitions(source, work.spec, have=set(have), as_of=request.as_of, to=fresh)
-    if report.files:
-        version = work.data.append(work.spec.name, fresh, f"{work.spec.name}: {report.sentence}")
-    shutil.rmtree(fresh, ignore_errors=True)
-    if version is None:
-        raise ReleaseError(f"the data registry has no {work.spec.name} and the source gave no day; check the source")
+    report = write_partitions(source, work.spec, have=have, as_of=request.as_of, to=fresh)
+    added = f"{len(report.days)} new day(s), newest {report.newest}"
+    version = work.data.append(work.spec.name, fresh, f"{work.spec.name}: {added}")
+    shutil.rmtree(fresh)
     work.run.write("snapshot.json", {"format": 1, "data": version.to_json(), "report": report.to_json()})
-    return Outcome(f"{report.sentence}; data {version.digest[:10]} at {version.commit[:10]}")
+    return Outcome(f"{added}; data {version.digest[:10]} at {version.commit[:10]}")
 
 
 def assemble(work: Work) -> Outcome:
@@ -116,19 +114,21 @@ def split(work: Work) -> Outcome:
     """
     request, run = request_of(work), work.run
     splits = make_splits(pd.read_parquet(run.file("table.parquet")), work.spec, as_of=request.as_of)
+    splits.check(work.spec)
     folder = run.file("splits")
     splits.write(folder)
     pinned = work.data.append(
         f"splits/{work.spec.name}", folder, f"{work.spec.name}: splits as of {request.as_of:%Y-%m-%d}", replace=True
     )
-    run.write("split.json", {"format": 1, "splits": splits.to_json(), "pinned": pinned.to_json()})
+    run.write("split.json", {"format": 1, **splits.to_json(), "pinned": pinned.to_json()})
     lineage = _close_lineage(work, request, pinned, splits.digests)
     twin = work.registry.find(work.spec.name, lineage.digest)
     champion = work.registry.champion(work.spec.name)
     if twin and champion and twin.version == champion.version:
         work.ledger.end_lease(work.spec.name, work.holder, now=work.now())
         return Outcome(f"already built and live as version {twin.version}: same code, data and environment", Then.STOP)
-    return Outcome(f"{splits.sentence}; lineage {lineage.digest[:10]}")
+    sizes = ", ".join(f"{name} {len(rows):,}" for name, rows in splits.frames())
+    return Outcome(f"{sizes} rows; lineage {lineage.digest[:10]}")
 
 
 def _close_lineage(work: Work, request: BuildRequest, pinned: DatasetVersion, digests: dict[str, str]) -> Lineage:

@@ -1,0 +1,57 @@
+"""Days of the past, asked again through the front door."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+import httpx
+import pandas as pd
+
+from nightshift.data.source import load_source
+from nightshift.data.tables import assemble_live
+from nightshift.errors import ServiceError, UnavailableError
+from nightshift.settings import Settings
+from nightshift.spec import ModelSpec
+
+ROWS_A_REQUEST = 1000
+ANSWER_SECONDS = 60.0
+
+
+def callers_rows(spec: ModelSpec, settings: Settings, *, start: datetime, end: datetime) -> pd.DataFrame:
+    """Return the events of [start, end) as a caller would have known them: features, key and time, no label."""
+    source = load_source(spec, settings.sources, settings.project)
+    query = settings.features / f"{spec.name}.sql"
+    rows = assemble_live(source, spec, query if query.exists() else None, start=start, end=end, lookback=spec.time.lookback)
+    return rows.drop(columns=[spec.label.column], errors="ignore")
+
+
+def ask(url: str, spec: ModelSpec, rows: pd.DataFrame) -> Iterator[tuple[int, str]]:
+    """Send ``rows`` to the serving app and yield (rows answered, version) for each request.
+
+    The request id is made from the rows' keys, so rows asked twice count once.
+
+    Raises
+    ------
+    UnavailableError
+        If the app does not answer.
+    ServiceError
+        If it refuses the rows; its problems are in the message.
+    """
+    with httpx.Client(base_url=url, timeout=ANSWER_SECONDS) as http:
+        for first in range(0, len(rows), ROWS_A_REQUEST):
+            batch = rows.iloc[first : first + ROWS_A_REQUEST]
+            content = batch.to_json(orient="records", date_format="iso", date_unit="us", double_precision=15)
+            try:
+                answer = http.post(
+                    f"/v1/models/{spec.name}/predict",
+                    content=f'{{"rows":{content}}}',
+                    headers={"Content-Type": "application/json", "X-Request-Id": _request_id(spec, batch)},
+                )
+            except httpx.HTTPError as error:
+                raise UnavailableError(f"serving at {url} did not answer: {error}. Is it up? `make status`") from error
+            if answer.is_error:
+                raise ServiceError(f"serving refused {len(batch)} rows: {answer.status_code} {answer.text[:1000]}")
+            yield len(batch), str(answer.json()["version"])
+
+
+def _request_id(spec: ModelSpec, batch: pd.DataFrame) -> str:
+    return f"replay-{batch[spec.key].iloc[0]}-{batch[spec.key].iloc[-1]}-{len(batch)}"

@@ -1,0 +1,217 @@
+"""The chapters, in order. Each first looks whether it has been told, so that a second telling goes on.
+
+Everything below happens in the flights' own time, 2013: a replayed week is a
+backfill of the monitor, and a retrain at its end knows nothing later.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TypeVar
+
+import httpx
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from nightshift.demo.replay import ask, callers_rows
+from nightshift.demo.table import comparison_table, windows_table
+from nightshift.errors import ReturnToSenderError, ServiceError
+from nightshift.ledger import Entry, Ledger
+from nightshift.lineage.code import read_code
+from nightshift.registry import ModelRegistry
+from nightshift.services.airflow_api import AirflowApi, DagRun
+from nightshift.services.house import House, sign_in
+from nightshift.settings import Settings
+from nightshift.spec import ModelSpec, find_spec
+
+MODEL = "flight_delay"
+FIRST_BUILD = datetime(2013, 5, 1, tzinfo=UTC)
+FIRST_WINDOW = datetime(2013, 5, 6, tzinfo=UTC)
+LAST_WINDOW = datetime(2013, 7, 22, tzinfo=UTC)
+DAGS = (f"build_{MODEL}", f"monitor_{MODEL}")
+Found = TypeVar("Found")
+BUILD_SECONDS, MONITOR_SECONDS, SWAP_SECONDS, DAGS_SECONDS, EVENT_SECONDS = 900.0, 300.0, 60.0, 120.0, 60.0
+
+
+@dataclass
+class Stage:
+    """What the chapters share: where things are, who watches, and whether the release can be proven."""
+
+    spec: ModelSpec
+    settings: Settings
+    api: AirflowApi
+    ledger: Ledger
+    registry: ModelRegistry
+    progress: Progress
+    conf: dict[str, bool]
+
+    def champion(self) -> str | None:
+        release = self.registry.champion(self.spec.name)
+        return release.version if release else None
+
+
+def tell(settings: Settings, *, console: Console) -> None:
+    """Run the story from wherever it stands and end with its table and the addresses.
+
+    Raises
+    ------
+    NightshiftError
+        If a chapter fails; what was done so far is kept, and telling again goes on from there.
+    """
+    began = time.monotonic()
+    spec = find_spec(settings.specs, MODEL)
+    conf = _release_conf(settings, console)
+    with _progress(console) as progress:
+        waiting = progress.add_task("starting Airflow, MLflow and serving", total=None)
+        House(settings).up(say=console.print)
+        progress.update(waiting, total=1, completed=1)
+        settings = Settings.load(project=settings.project, state=settings.state)
+        user, password = sign_in(settings)
+        with AirflowApi(settings.airflow, user=user, password=password) as api:
+            stage = Stage(
+                spec, settings, api, Ledger(settings.ledger), ModelRegistry(settings.mlflow, settings.releases),
+                progress, conf,
+            )  # fmt: skip
+            _open_dags(stage)
+            _build_first_champion(stage)
+            for start in _windows():
+                _live_through(stage, start)
+    console.print(windows_table(stage.ledger, spec))
+    comparison = comparison_table(stage.registry, stage.ledger, spec, settings)
+    if comparison:
+        console.print(comparison)
+    console.print(f"told in {(time.monotonic() - began) / 60:.1f} minutes")
+
+
+def _release_conf(settings: Settings, console: Console) -> dict[str, bool]:
+    """Return the form's answer about an edited checkout: the demo goes on with it, but says so."""
+    try:
+        problems = read_code(settings.project).problems()
+    except ReturnToSenderError as error:
+        problems = list(error.reasons)
+    if problems:
+        console.print("[yellow]The releases of this demo are marked *not reproducible*:[/]")
+        for problem in problems:
+            console.print(f"  - {problem}", style="yellow", markup=False)
+    return {"allow_unreproducible": bool(problems)}
+
+
+def _progress(console: Console) -> Progress:
+    bars = (SpinnerColumn(finished_text="[green]✓[/]"), TextColumn("{task.description}"), BarColumn(bar_width=24))
+    return Progress(*bars, MofNCompleteColumn(), TimeElapsedColumn(), console=console)
+
+
+def _open_dags(stage: Stage) -> None:
+    _wait_for(lambda: stage.api.dags() >= set(DAGS), DAGS_SECONDS, f"Airflow does not show {' and '.join(DAGS)}")
+    for dag in DAGS:
+        stage.api.unpause(dag)
+
+
+def _build_first_champion(stage: Stage) -> None:
+    if stage.champion():
+        return
+    conf = {"as_of": FIRST_BUILD.isoformat(), "reason": "demo: the first champion", **stage.conf}
+    running = [run for run in stage.api.runs(DAGS[0]) if run.kind == "manual" and not run.is_finished]
+    run = running[0] if running else stage.api.trigger(DAGS[0], conf=conf)
+    _watch(stage, run, f"build on January to April, as of {FIRST_BUILD:%Y-%m-%d}", BUILD_SECONDS)
+    if not stage.champion():
+        raise ServiceError(f"{DAGS[0]} ended without a champion; see {stage.settings.airflow}/dags/{DAGS[0]}")
+
+
+def _windows() -> list[datetime]:
+    count = (LAST_WINDOW - FIRST_WINDOW) // timedelta(weeks=1) + 1
+    return [FIRST_WINDOW + timedelta(weeks=week) for week in range(count)]
+
+
+def _live_through(stage: Stage, start: datetime) -> None:
+    """Replay one week through the API, let the monitor judge it, and see a retrain through if it asks for one."""
+    end = start + stage.spec.monitor.window
+    entry = _judged(stage, start)
+    if entry is None:
+        _wait_for_champion(stage)
+        _replay(stage, start, end)
+        entry = _monitor(stage, start)
+    if entry.body["decision"]["retrain"]:
+        _see_retrain_through(stage, entry)
+
+
+def _replay(stage: Stage, start: datetime, end: datetime) -> None:
+    task = stage.progress.add_task(f"week of {start:%d %b}: flights through the API", total=None)
+    rows = callers_rows(stage.spec, stage.settings, start=start, end=end)
+    stage.progress.update(task, total=len(rows))
+    for answered, _ in ask(stage.settings.serving, stage.spec, rows):
+        stage.progress.advance(task, answered)
+
+
+def _monitor(stage: Stage, start: datetime) -> Entry:
+    known = {run.run_id for run in stage.api.runs(DAGS[1]) if run.kind == "backfill" and not run.is_finished}
+    if not known:
+        stage.api.backfill(DAGS[1], start=start, end=start, conf=stage.conf)
+    run = _wait_for(
+        lambda: next((run for run in stage.api.runs(DAGS[1]) if _is_for(run, start)), None),
+        EVENT_SECONDS,
+        f"the backfill of {DAGS[1]} for {start:%Y-%m-%d} did not start",
+    )
+    _watch(stage, run, f"week of {start:%d %b}: the monitor judges", MONITOR_SECONDS)
+    entry = _judged(stage, start)
+    if entry is None:
+        raise ServiceError(f"{run.dag} {run.run_id} ended without a ledger entry; see {stage.settings.airflow}")
+    status, decision = entry.body["verdict"]["status"], entry.body["decision"]["sentence"]
+    stage.progress.console.print(f"  week of {start:%d %b}: [bold]{status}[/]; {decision}")
+    return entry
+
+
+def _see_retrain_through(stage: Stage, entry: Entry) -> None:
+    """Wait for the build that the asset event started; its end is a new champion, or the old one kept."""
+    run = _wait_for(
+        lambda: next((run for run in stage.api.runs(DAGS[0]) if run.kind == "asset_triggered"), None),
+        EVENT_SECONDS,
+        f"no build followed the update of {stage.spec.retrain_asset}",
+    )
+    if not run.is_finished:
+        _watch(stage, run, f"the build runs by itself, as of {entry.end:%Y-%m-%d}", BUILD_SECONDS)
+
+
+def _wait_for_champion(stage: Stage) -> None:
+    """Return once serving answers with the champion's version."""
+    version = stage.champion()
+
+    def serves() -> bool:
+        try:
+            answer = httpx.get(f"{stage.settings.serving}/v1/models/{stage.spec.name}", timeout=5)
+            return answer.is_success and str(answer.json().get("version")) == version
+        except (httpx.HTTPError, ValueError):
+            return False
+
+    _wait_for(serves, SWAP_SECONDS, f"serving does not answer with version {version}")
+
+
+def _watch(stage: Stage, run: DagRun, title: str, seconds: float) -> None:
+    task = stage.progress.add_task(title, total=None)
+
+    def show(states: dict[str, str | None]) -> None:
+        done = sum(state in ("success", "skipped", "failed", "upstream_failed") for state in states.values())
+        stage.progress.update(task, total=len(states), completed=done)
+
+    ended = stage.api.wait(run, seconds=seconds, watch=show)
+    if ended.state != "success":
+        raise ServiceError(stage.api.failure(ended))
+
+
+def _judged(stage: Stage, start: datetime) -> Entry | None:
+    return next((entry for entry in stage.ledger.windows(stage.spec.name) if entry.start == start), None)
+
+
+def _is_for(run: DagRun, start: datetime) -> bool:
+    return run.kind == "backfill" and f"{start:%Y-%m-%d}" in run.run_id
+
+
+def _wait_for(look: Callable[[], Found | None], seconds: float, otherwise: str) -> Found:
+    """Return the first true answer of ``look``; a ServiceError with ``otherwise`` after ``seconds``."""
+    deadline = time.monotonic() + seconds
+    while not (found := look()):
+        if time.monotonic() > deadline:
+            raise ServiceError(f"{otherwise} after {seconds:.0f} s; see the logs below .nightshift/logs")
+        time.sleep(0.5)
+    return found

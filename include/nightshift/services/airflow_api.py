@@ -1,0 +1,145 @@
+"""A few words of Airflow's REST API: what the demo and the tests ask of a real scheduler."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import quote
+
+import httpx
+
+from nightshift.errors import ServiceError, UnavailableError
+
+FINISHED = ("success", "failed")
+CALL_SECONDS = 30.0
+POLL_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class DagRun:
+    """One run as Airflow tells of it."""
+
+    dag: str
+    run_id: str
+    state: str
+    kind: str
+    conf: Mapping[str, Any]
+
+    @property
+    def is_finished(self) -> bool:
+        return self.state in FINISHED
+
+
+class AirflowApi:
+    """Signed in as one user; use it in a ``with`` block.
+
+    Raises
+    ------
+    UnavailableError
+        From any call, if the api-server does not answer.
+    ServiceError
+        From any call, if it answers with a refusal; its own words are in the message.
+    """
+
+    def __init__(self, url: str, *, user: str, password: str) -> None:
+        self._http = httpx.Client(base_url=url, timeout=CALL_SECONDS)
+        token = self._call("POST", "/auth/token", {"username": user, "password": password})["access_token"]
+        self._http.headers["Authorization"] = f"Bearer {token}"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._http.close()
+
+    def dags(self) -> set[str]:
+        """Return the ids of the DAGs the scheduler knows."""
+        return {dag["dag_id"] for dag in self._call("GET", "/api/v2/dags?limit=1000")["dags"]}
+
+    def unpause(self, dag: str) -> None:
+        """Let a DAG run by schedule and by event."""
+        self._call("PATCH", f"/api/v2/dags/{dag}", {"is_paused": False})
+
+    def trigger(self, dag: str, *, conf: Mapping[str, Any], run_id: str | None = None) -> DagRun:
+        """Start a run as a person would with the form; a refused field is an error."""
+        body = {"logical_date": None, "conf": dict(conf)} | ({"dag_run_id": run_id} if run_id else {})
+        return _run(self._call("POST", f"/api/v2/dags/{dag}/dagRuns", body))
+
+    def backfill(self, dag: str, *, start: datetime, end: datetime, conf: Mapping[str, Any]) -> int:
+        """Run the intervals that begin in [start, end], oldest first; runs that exist are done again."""
+        body = {
+            "dag_id": dag,
+            "from_date": start.isoformat(),
+            "to_date": end.isoformat(),
+            "max_active_runs": 1,
+            "reprocess_behavior": "completed",
+            "dag_run_conf": dict(conf),
+            "run_backwards": False,
+        }
+        return int(self._call("POST", "/api/v2/backfills", body)["id"])
+
+    def runs(self, dag: str) -> list[DagRun]:
+        """Return the newest hundred runs of a DAG, newest first."""
+        answer = self._call("GET", f"/api/v2/dags/{dag}/dagRuns?order_by=-id&limit=100")
+        return [_run(run) for run in answer["dag_runs"]]
+
+    def run(self, dag: str, run_id: str) -> DagRun:
+        """Return one run as it is now."""
+        return _run(self._call("GET", f"/api/v2/dags/{dag}/dagRuns/{quote(run_id, safe='')}"))
+
+    def tasks(self, run: DagRun) -> dict[str, str | None]:
+        """Return the state of each task of a run by name; none before it was looked at."""
+        answer = self._call("GET", f"/api/v2/dags/{run.dag}/dagRuns/{quote(run.run_id, safe='')}/taskInstances")
+        return {task["task_id"]: task["state"] for task in answer["task_instances"]}
+
+    def log(self, run: DagRun, task: str, *, attempt: int = 1) -> str:
+        """Return what a task said, for messages."""
+        path = f"/api/v2/dags/{run.dag}/dagRuns/{quote(run.run_id, safe='')}/taskInstances/{task}/logs/{attempt}"
+        content = self._call("GET", f"{path}?full_content=true")["content"]
+        return "\n".join(str(line.get("event", line) if isinstance(line, dict) else line) for line in content)
+
+    def wait(
+        self, run: DagRun, *, seconds: float, watch: Callable[[dict[str, str | None]], None] = lambda _tasks: None
+    ) -> DagRun:
+        """Return the run once it is finished; ``watch`` sees the tasks' states on the way.
+
+        Raises
+        ------
+        ServiceError
+            If it takes longer than ``seconds``.
+        """
+        deadline = time.monotonic() + seconds
+        while not (now := self.run(run.dag, run.run_id)).is_finished:
+            watch(self.tasks(now))
+            if time.monotonic() > deadline:
+                raise ServiceError(f"{run.dag} {run.run_id} is still {now.state} after {seconds:.0f} s: {self.tasks(now)}")
+            time.sleep(POLL_SECONDS)
+        watch(self.tasks(now))
+        return now
+
+    def failure(self, run: DagRun) -> str:
+        """Return which task of a failed run failed, and the end of what it said."""
+        for task, state in self.tasks(run).items():
+            if state == "failed":
+                return f"{run.dag}.{task} failed:\n{self.log(run, task)[-3000:]}"
+        return f"{run.dag} {run.run_id} ended {run.state}"
+
+    def _call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        try:
+            answer = self._http.request(method, path, json=body)
+        except httpx.HTTPError as error:
+            where = self._http.base_url
+            raise UnavailableError(f"Airflow at {where} did not answer: {error}. Is it up? `make status`") from error
+        if answer.is_error:
+            raise ServiceError(f"Airflow refused {method} {path}: {answer.status_code} {answer.text[:1000]}")
+        return answer.json()
+
+
+def _run(content: Mapping[str, Any]) -> DagRun:
+    return DagRun(
+        content["dag_id"], content["dag_run_id"], content["state"], content["run_type"], content.get("conf") or {}
+    )
