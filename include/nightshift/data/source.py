@@ -102,7 +102,8 @@ def _module(path: Path) -> ModuleType:
     if not path.is_file():
         raise SourceError(f"there is no {path.name} in {path.parent}; write it or correct source.module in the spec")
     described = importlib.util.spec_from_file_location(f"nightshift_source_{path.stem}", path)
-    assert described and described.loader
+    assert described is not None
+    assert described.loader is not None
     module = importlib.util.module_from_spec(described)
     try:
         described.loader.exec_module(module)

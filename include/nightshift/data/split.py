@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Self
 
@@ -254,7 +255,7 @@ def _repeated_keys(frames: dict[str, pd.DataFrame], key: str) -> list[str]:
 
 def _disorder(frames: dict[str, pd.DataFrame], column: str) -> list[str]:
     problems = []
-    for older, newer in zip(NAMES, NAMES[1:], strict=False):
+    for older, newer in pairwise(NAMES):
         if frames[older].empty or frames[newer].empty:
             continue
         last, first = frames[older][column].max(), frames[newer][column].min()
@@ -289,11 +290,11 @@ def _answers(rows: pd.DataFrame, spec: ModelSpec) -> list[str]:
 
 def _tells(feature: "pd.Series[Any]", kind: Kind, label: "pd.Series[Any]", task: Task) -> bool:
     """Whether a feature alone tells every label, too often to be luck."""
-    if feature.nunique() < 2 or label.value_counts().min() < LUCK and task is not Task.REGRESSION:
+    if feature.nunique() < 2 or label.nunique() < 2:
         return False
     if task is Task.REGRESSION:
-        return kind is Kind.NUMERIC and label.nunique() > 1 and _is_line(feature, label)
-    if label.nunique() < 2:
+        return kind is Kind.NUMERIC and _is_line(feature, label)
+    if label.value_counts().min() < LUCK:
         return False
     return _separates(feature, label) if kind is Kind.NUMERIC else _decides(feature, label)
 

@@ -92,9 +92,7 @@ def assemble_live(
     return _shape(rows, spec)
 
 
-def labels(
-    source: Source, spec: ModelSpec, *, start: datetime, end: datetime, as_of: datetime
-) -> pd.DataFrame:
+def labels(source: Source, spec: ModelSpec, *, start: datetime, end: datetime, as_of: datetime) -> pd.DataFrame:
     """Return what became of the events in [``start``, ``end``), as far as it was known at ``as_of``.
 
     Returns
@@ -133,7 +131,8 @@ def _column_to_arrow(column: "pd.Series[Any]") -> pa.Array:
     if column.dtype == object or isinstance(column.dtype, pd.StringDtype):
         return pa.array(column, pa.string(), from_pandas=True)
     if pd.api.types.is_datetime64_any_dtype(column.dtype):
-        return pa.array(_utc(column), pa.timestamp("us", "UTC"), from_pandas=True)
+        moments = _utc(column).dt.tz_localize(None).to_numpy("datetime64[us]")
+        return pa.array(moments).cast(pa.timestamp("us", "UTC"))
     return pa.array(column, from_pandas=True)
 
 
@@ -176,9 +175,7 @@ def _close_doors(database: duckdb.DuckDBPyConnection, *folders: Path) -> None:
     database.execute("SET lock_configuration = true")
 
 
-def _ask(
-    database: duckdb.DuckDBPyConnection, spec: ModelSpec, query: Path | None, **moments: datetime
-) -> pd.DataFrame:
+def _ask(database: duckdb.DuckDBPyConnection, spec: ModelSpec, query: Path | None, **moments: datetime) -> pd.DataFrame:
     """Return the query's answer, with exactly the parameters that it names."""
     sql = query.read_text() if query else _ready(spec)
     where = query.name if query else f"the table {READY!r}"
@@ -249,5 +246,3 @@ def _numbers(column: "pd.Series[Any]") -> "pd.Series[float]":
 def _categories(column: "pd.Series[Any]") -> "pd.Series[Any]":
     text = column.astype(object).where(column.notna(), None)
     return text.map(lambda value: value if value is None else str(value)).astype(object)
-
-
