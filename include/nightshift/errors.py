@@ -112,5 +112,9 @@ class PredictionLogError(NightshiftError):
     """The prediction log cannot be written or read."""
 
 
+class LogBusyError(UnavailableError):
+    """More predictions wait for the disk than may; nothing was lost, nothing was answered."""
+
+
 class ServiceError(NightshiftError):
     """A local service did not start, or died."""

@@ -1,0 +1,276 @@
+"""Entries move from segments into Parquet files by event day, each exactly once.
+
+``<log>/compacted.json`` is the one truth: which files make up which day, and
+how far each segment has been read. It is replaced in one rename after the files
+it names are on the disk. A compaction that is killed anywhere has either
+happened or not; what it left unnamed is swept by the next one.
+"""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any, Self
+
+import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from nightshift.errors import PredictionLogError
+from nightshift.files import read_json, sync_folder, write_json
+from nightshift.predictions.days import first_of_each, read_ids, read_parts, tables_by_day, together
+from nightshift.predictions.frames import Damage, scan
+from nightshift.predictions.record import Answered, Columns, Refused, decode, moment
+from nightshift.predictions.segments import Segment, held, list_segments
+
+FORMAT = 1
+ROWS_AT_ONCE = 200_000
+PARTS_MAX = 8
+"""A day of more files than this is written anew as one."""
+DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Place:
+    """How far a segment has been read, and the columns of the versions met up to there."""
+
+    offset: int = 0
+    columns: dict[str, Columns] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        return {"offset": self.offset, "columns": msgspec.to_builtins(self.columns)}
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> Self:
+        return cls(content["offset"], msgspec.convert(content["columns"], dict[str, Columns]))
+
+
+@dataclass(frozen=True)
+class Lost:
+    """Bytes of a segment that are no whole entry, and the event day of the entry before them."""
+
+    segment: str
+    offset: int
+    bytes: int
+    torn: bool
+    day: date | None
+
+    def to_json(self) -> dict[str, Any]:
+        return {**self.__dict__, "day": self.day.isoformat() if self.day else None}
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> Self:
+        return cls(**{**content, "day": date.fromisoformat(content["day"]) if content["day"] else None})
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What has been compacted: files and duplicates by day, places by segment, and what was lost."""
+
+    number: int = 0
+    parts: dict[date, tuple[str, ...]] = field(default_factory=dict)
+    duplicates: dict[date, int] = field(default_factory=dict)
+    places: dict[str, Place] = field(default_factory=dict)
+    lost: tuple[Lost, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "format": FORMAT,
+            "number": self.number,
+            "parts": {day.isoformat(): list(names) for day, names in self.parts.items()},
+            "duplicates": {day.isoformat(): count for day, count in self.duplicates.items()},
+            "places": {name: place.to_json() for name, place in self.places.items()},
+            "lost": [lost.to_json() for lost in self.lost],
+        }
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> Self:
+        return cls(
+            content["number"],
+            {date.fromisoformat(day): tuple(names) for day, names in content["parts"].items()},
+            {date.fromisoformat(day): count for day, count in content["duplicates"].items()},
+            {name: Place.from_json(place) for name, place in content["places"].items()},
+            tuple(Lost.from_json(lost) for lost in content["lost"]),
+        )
+
+    @classmethod
+    def read(cls, log: Path) -> Self:
+        """Return the manifest of a log; an empty one if nothing was ever compacted.
+
+        Raises
+        ------
+        PredictionLogError
+            If it is of another format, or no manifest.
+        """
+        path = log / "compacted.json"
+        try:
+            content = read_json(path)
+            if content["format"] != FORMAT:
+                raise PredictionLogError(f"{path} has format {content['format']}, expected {FORMAT}; use its version")
+            return cls.from_json(content)
+        except FileNotFoundError:
+            return cls()
+        except (ValueError, KeyError, TypeError, msgspec.ValidationError) as error:
+            raise PredictionLogError(f"{path} is no manifest of a prediction log: {error}; restore it") from error
+
+
+def compact(log: Path) -> Manifest:
+    """Move every whole entry of a log's segments into its days; return what there is now.
+
+    Running it twice, or two at once, changes nothing more. A row whose
+    prediction id is there already (a caller's retry) is counted and dropped.
+    Segments that were read to their end and whose writer is gone are removed;
+    damaged ones are kept in ``damaged/``.
+    """
+    if not (log / "segments").is_dir():
+        return Manifest.read(log)
+    with held(log / ".compact.lock"):
+        manifest = Manifest.read(log)
+        _sweep(log, manifest)
+        segments = list_segments(log)
+        for batch in _batches(segments, manifest):
+            manifest = _commit(log, manifest, batch)
+        _retire(log, segments, manifest)
+        return manifest
+
+
+@dataclass
+class _Batch:
+    """Entries on their way, and what the manifest will say once they have arrived."""
+
+    places: dict[str, Place]
+    entries: list[tuple[Columns, Answered | Refused]] = field(default_factory=list)
+    lost: list[Lost] = field(default_factory=list)
+    rows: int = 0
+
+
+def _batches(segments: list[Segment], manifest: Manifest) -> Iterator[_Batch]:
+    """Yield what is new in the segments, a bounded number of rows at a time (a segment is never split)."""
+    present = {segment.path.name for segment in segments}
+    batch = _Batch({name: place for name, place in manifest.places.items() if name in present})
+    for segment in segments:
+        _read(segment, batch)
+        if batch.rows >= ROWS_AT_ONCE:
+            yield batch
+            batch = _Batch(dict(batch.places))
+    yield batch
+
+
+def _read(segment: Segment, batch: _Batch) -> None:
+    """Take what is new in one segment into the batch."""
+    name = segment.path.name
+    place = batch.places.get(name, Place())
+    found = scan(segment.read(place.offset), start=place.offset)
+    columns, damage, end = dict(place.columns), list(found.damage), found.end
+    if not segment.is_sealed and damage and damage[-1].torn:
+        damage.pop()  # its writer is still at it
+    elif damage and damage[-1].torn:
+        end = damage[-1].offset + damage[-1].bytes
+    day: date | None = None
+    lost = []
+    for offset, payload in found.frames:
+        entry = decode(payload)
+        if isinstance(entry, Columns):
+            columns[entry.version] = entry
+            continue
+        while damage and damage[0].offset < offset:
+            lost.append(_lost(name, damage.pop(0), day))
+        day = _day(entry)
+        if entry.version not in columns:  # the line that told of them is lost; the entry alone says too little
+            lost.append(Lost(name, offset, len(payload), torn=False, day=day))
+            continue
+        batch.entries.append((columns[entry.version], entry))
+        batch.rows += len(entry.rows)
+    lost += [_lost(name, rest, day) for rest in damage]
+    batch.lost += lost
+    batch.places[name] = Place(end, columns)
+
+
+def _lost(segment: str, damage: Damage, day: date | None) -> Lost:
+    return Lost(segment, damage.offset, damage.bytes, damage.torn, day)
+
+
+def _day(entry: Answered | Refused) -> date:
+    if isinstance(entry, Answered) and entry.times and entry.times[-1] is not None:
+        return moment(entry.times[-1]).date()
+    return moment(entry.at).date()
+
+
+def _commit(log: Path, manifest: Manifest, batch: _Batch) -> Manifest:
+    """Write the batch's rows into their days, then say so."""
+    fresh = tables_by_day(batch.entries)
+    if not fresh and not batch.lost and batch.places == manifest.places:
+        return manifest
+    parts, duplicates = dict(manifest.parts), dict(manifest.duplicates)
+    number = manifest.number + 1
+    for day, table in fresh.items():
+        rows = first_of_each(table, _known_ids(log, parts, day, table))
+        duplicates[day] = duplicates.get(day, 0) + len(table) - len(rows)
+        if len(rows):
+            parts[day] = _grow(log, parts.get(day, ()), rows, name=f"day={day}/{number:08d}.parquet")
+    manifest = replace(
+        manifest,
+        number=number,
+        parts=parts,
+        duplicates=duplicates,
+        places=batch.places,
+        lost=(*manifest.lost, *batch.lost),
+    )
+    write_json(log / "compacted.json", manifest.to_json())
+    return manifest
+
+
+def _grow(log: Path, names: tuple[str, ...], rows: pa.Table, *, name: str) -> tuple[str, ...]:
+    """Write rows as one more file of a day, or the whole day anew if it has many; return the day's files."""
+    if len(names) < PARTS_MAX:
+        _write(log / "days" / name, rows)
+        return (*names, name)
+    known = read_parts(log / "days" / known for known in names)
+    _write(log / "days" / name, rows if known is None else together([known, rows]))
+    return (name,)
+
+
+def _known_ids(log: Path, parts: dict[date, tuple[str, ...]], day: date, table: pa.Table) -> set[str]:
+    """Return the ids a new row of ``day`` must not repeat.
+
+    A retry carries the same event time and so falls on the same day, unless
+    the rows have none and midnight lay between the two tries.
+    """
+    days = [day]
+    if table.column("time").equals(table.column("at")):
+        days += [day - DAY, day + DAY]
+    return {name for near in days for part in parts.get(near, ()) for name in read_ids(log / "days" / part)}
+
+
+def _write(path: Path, rows: pa.Table) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.parent / f".{path.name}.tmp"
+    with draft.open("wb") as file:
+        pq.write_table(rows, file, compression="zstd")
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
+    sync_folder(path.parent)
+
+
+def _sweep(log: Path, manifest: Manifest) -> None:
+    """Remove what a killed compaction left and what a later one replaced."""
+    named = {log / "days" / name for names in manifest.parts.values() for name in names}
+    for path in (log / "days").glob("day=*/*"):
+        if path not in named:
+            path.unlink(missing_ok=True)
+
+
+def _retire(log: Path, segments: list[Segment], manifest: Manifest) -> None:
+    """Remove the sealed segments that hold nothing new; keep those with damage in their middle aside."""
+    damaged = {lost.segment for lost in manifest.lost if not lost.torn}
+    for segment in segments:
+        place = manifest.places.get(segment.path.name)
+        if not segment.is_sealed or place is None or place.offset < segment.path.stat().st_size:
+            continue
+        if segment.path.name in damaged:
+            (log / "damaged").mkdir(exist_ok=True)
+            segment.path.rename(log / "damaged" / segment.path.name)
+        else:
+            segment.path.unlink()
