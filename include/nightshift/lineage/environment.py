@@ -1,0 +1,108 @@
+"""Which environment: the running Python and packages, against the lock they should come from."""
+
+import platform
+import re
+import sys
+from dataclasses import dataclass
+from importlib.metadata import distributions
+from pathlib import Path
+from typing import Any, Self
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+
+from nightshift.errors import ReturnToSenderError
+from nightshift.files import file_digest
+
+SHOWN = 10
+"""Differences named in a message; the record holds all."""
+
+
+@dataclass(frozen=True)
+class Environment:
+    """Python, platform and lock, and in which packages what is installed differs from the lock."""
+
+    python: str
+    platform: str
+    lock_digest: str
+    differences: tuple[str, ...] = ()
+
+    def problems(self) -> list[str]:
+        """Return why this environment could not be made again from its lock; empty if it could."""
+        if not self.differences:
+            return []
+        shown = "; ".join(self.differences[:SHOWN])
+        more = f"; and {len(self.differences) - SHOWN} more" if len(self.differences) > SHOWN else ""
+        return [
+            f"the environment differs from the lock in {len(self.differences)} packages: {shown}{more}; "
+            "install the lock again, or make a new lock"
+        ]
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "python": self.python,
+            "platform": self.platform,
+            "lock_digest": self.lock_digest,
+            "differences": list(self.differences),
+        }
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> Self:
+        return cls(**{**content, "differences": tuple(content["differences"])})
+
+
+def read_environment(lock: Path) -> Environment:
+    """Return the running environment, compared with the pins in ``lock`` (a requirements file).
+
+    Packages that are installed but not in the lock are not looked at: nothing
+    that the lock names may depend on them.
+
+    Raises
+    ------
+    ReturnToSenderError
+        If there is no lock, or it pins nothing.
+    """
+    if not lock.is_file():
+        raise ReturnToSenderError([f"there is no lock at {lock}; make one from requirements.in"])
+    pins = read_pins(lock)
+    if not pins:
+        raise ReturnToSenderError([f"{lock} pins no package (name==version); make it again from requirements.in"])
+    installed = installed_packages()
+    return Environment(
+        python=f"{platform.python_implementation()} {platform.python_version()}",
+        platform=f"{sys.platform}-{platform.machine()}",
+        lock_digest=file_digest(lock),
+        differences=tuple(
+            f"{name} {installed.get(name, 'is missing')}, the lock says {version}"
+            for name, version in sorted(pins.items())
+            if installed.get(name) != version
+        ),
+    )
+
+
+def read_pins(lock: Path) -> dict[str, str]:
+    """Return package to version for every ``name==version`` of ``lock`` that applies to this machine."""
+    lines = re.sub(r"\\\r?\n", " ", lock.read_text()).splitlines()
+    pins: dict[str, str] = {}
+    for line in lines:
+        text = re.split(r"\s--|\s#", f" {line}", maxsplit=1)[0].strip()
+        if not text or text.startswith("-"):
+            continue
+        try:
+            wanted = Requirement(text)
+        except InvalidRequirement as error:
+            raise ReturnToSenderError([f"{lock.name}: {text!r} is no requirement: {error}"]) from error
+        version = next((pin.version for pin in wanted.specifier if pin.operator in ("==", "===")), None)
+        if version and (wanted.marker is None or wanted.marker.evaluate()):
+            pins[canonicalize_name(wanted.name)] = version
+    return pins
+
+
+def installed_packages() -> dict[str, str]:
+    """Return package to version for everything this Python can import; the first on the path counts."""
+    found: dict[str, str] = {}
+    for package in distributions():
+        name = package.metadata["Name"]
+        if name:
+            found.setdefault(canonicalize_name(name), package.version)
+    return found
