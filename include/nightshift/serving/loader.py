@@ -1,0 +1,177 @@
+"""Which model answers: champions fetched, verified, opened, and swapped without a lost request."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from nightshift.errors import NightshiftError, UnavailableError
+from nightshift.files import read_json, write_json
+from nightshift.model.package import ModelPackage, open_package
+from nightshift.predictions.record import Columns
+from nightshift.profile.contract import Contract
+from nightshift.serving.validation import Door
+from nightshift.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Live:
+    """One version at work; a request keeps the one it began with."""
+
+    columns: Columns
+    package: ModelPackage
+    door: Door
+    folder: Path
+    since: datetime
+
+    @property
+    def model(self) -> str:
+        return self.columns.model
+
+    @property
+    def version(self) -> str:
+        return self.columns.version
+
+
+def open_live(folder: Path, *, version: str | None = None) -> Live:
+    """Return the package in ``folder``, verified and ready to answer.
+
+    ``version`` is what answers will name; without one, the start of the package's digest.
+
+    Raises
+    ------
+    PackageError
+        If files are missing or changed, the environment differs, or the golden rows are answered otherwise.
+    PredictionLogError
+        If its inputs have names the prediction log needs.
+    """
+    package = open_package(folder)
+    columns = Columns(
+        model=package.model,
+        version=version or package.digest[:12],
+        package=package.digest,
+        task=str(package.task),
+        kinds={name: str(package.kinds[name]) for name in package.columns},
+        key=package.key,
+        time=package.time_column,
+        classes=tuple(package.classes),
+    )
+    columns.check()
+    door = Door(columns, Contract.from_json(package.contract), package.categories)
+    return Live(columns, package, door, folder, datetime.now(UTC))
+
+
+class Champions:
+    """The versions that answer now, by model.
+
+    Reading is one look into a dictionary; replacing is one assignment in the
+    event loop, so that every request is answered by exactly one version.
+    """
+
+    def __init__(self) -> None:
+        self._live: dict[str, Live] = {}
+        self.troubles: dict[str, str] = {}
+        """Why a model is not the registry's champion, by model; what answers is the last good one."""
+
+    def get(self, model: str) -> Live | None:
+        return self._live.get(model)
+
+    def all(self) -> list[Live]:
+        return [self._live[name] for name in sorted(self._live)]
+
+    def put(self, live: Live) -> None:
+        self._live[live.model] = live
+
+
+class Loader:
+    """Follows the registry's champions.
+
+    Parameters
+    ----------
+    champions
+        Where they are put.
+    settings
+        Addresses, folders, how often to look.
+    on_trouble
+        Told once when a champion cannot be loaded, and again only after it changed.
+    """
+
+    def __init__(
+        self, champions: Champions, settings: Settings, *, on_trouble: Callable[[str, str], None] = lambda _m, _w: None
+    ) -> None:
+        self._champions = champions
+        self._settings = settings
+        self._on_trouble = on_trouble
+        self._registry: Any = None
+        self._bad: dict[str, str] = {}
+        self._busy = asyncio.Lock()
+
+    def open_remembered(self) -> None:
+        """Put the champions this machine served last: their verified copies need no registry."""
+        for name in self._names():
+            try:
+                last = read_json(self._memory(name))
+                self._champions.put(open_live(Path(last["folder"]), version=last["version"]))
+            except FileNotFoundError:
+                continue
+            except (NightshiftError, OSError, ValueError, KeyError) as error:
+                log.warning("the remembered champion of %s cannot be used: %s", name, error)
+
+    async def follow(self) -> None:
+        """Look for new champions for ever."""
+        while True:
+            await self.look()
+            await asyncio.sleep(self._settings.serving_poll_seconds)
+
+    async def look(self, model: str | None = None) -> None:
+        """Look once, for one model or all; troubles are kept, not raised."""
+        async with self._busy:
+            for name in [model] if model else self._names():
+                try:
+                    live = await asyncio.to_thread(self._newer, name)
+                except NightshiftError as error:
+                    self._note(name, error)
+                else:
+                    self._champions.troubles.pop(name, None)
+                    if live is not None:
+                        self._swap(live)
+
+    def _newer(self, name: str) -> Live | None:
+        """Return the registry's champion opened, or none if it answers already."""
+        release = self._ask_registry().champion(name)
+        now = self._champions.get(name)
+        if release is None or (now is not None and now.version == release.version):
+            return None
+        return open_live(self._ask_registry().fetch(name, release.version), version=release.version)
+
+    def _ask_registry(self) -> Any:
+        if self._registry is None:
+            from nightshift.registry import ModelRegistry  # heavy: only where there is a registry to ask
+
+            self._registry = ModelRegistry(self._settings.mlflow, self._settings.releases, wait_seconds=5)
+        return self._registry
+
+    def _swap(self, live: Live) -> None:
+        before = self._champions.get(live.model)
+        self._champions.put(live)
+        write_json(self._memory(live.model), {"format": 1, "version": live.version, "folder": str(live.folder)})
+        log.info("%s: version %s answers now, before %s", live.model, live.version, before.version if before else "none")
+
+    def _note(self, name: str, error: NightshiftError) -> None:
+        text = str(error)
+        if self._champions.troubles.get(name) != text:
+            log.warning("%s: %s", name, text)
+            if not isinstance(error, UnavailableError):
+                self._on_trouble(name, text)
+        self._champions.troubles[name] = text
+
+    def _names(self) -> list[str]:
+        return sorted(path.stem for path in self._settings.specs.glob("*.yaml"))
+
+    def _memory(self, name: str) -> Path:
+        return self._settings.state / "serving" / f"{name}.json"
