@@ -1,4 +1,5 @@
 -- What was known of a flight $known_before its scheduled departure: one row for each flight.
+-- The longest share spans 7 days; $lookback covers it and the flights of that week that ended a day late.
 --
 -- Every row that is looked at carries the moment at which it became known, and only rows known at
 -- the flight's own moment are used: a later fact can change no feature. Shares over a span are the
@@ -11,7 +12,7 @@ WITH asked AS (
 ),
 lately AS (
     SELECT * FROM flights
-    WHERE scheduled_departure >= $start - INTERVAL 10 DAYS AND scheduled_departure < $end
+    WHERE scheduled_departure >= $start - $lookback AND scheduled_departure < $end
 ),
 -- how flights ended: known at arrival
 by_carrier AS (
@@ -42,7 +43,7 @@ sky AS (
         CASE WHEN wind_speed < 150 THEN wind_speed END AS wind_speed,
         coalesce(wind_gust, 0) AS wind_gust
     FROM weather
-    WHERE observed_at >= $start - INTERVAL 10 DAYS AND observed_at < $end
+    WHERE observed_at >= $start - $lookback AND observed_at < $end
 ),
 of_carrier AS (
     SELECT flight_id,
@@ -95,7 +96,8 @@ of_queue AS (
 of_sky AS (
     SELECT asked.flight_id, sky.* EXCLUDE (origin, known_at)
     FROM (SELECT flight_id, moment, origin FROM asked) AS asked
-    ASOF LEFT JOIN sky ON asked.origin = sky.origin AND asked.moment >= sky.known_at
+    ASOF JOIN sky ON asked.origin = sky.origin AND asked.moment >= sky.known_at
+    WHERE asked.moment - sky.known_at < INTERVAL 12 HOURS  -- yesterday's weather is no weather
 )
 SELECT
     asked.flight_id,
@@ -130,5 +132,5 @@ JOIN of_carrier USING (flight_id)
 JOIN of_dest USING (flight_id)
 JOIN of_origin USING (flight_id)
 JOIN of_queue USING (flight_id)
-JOIN of_sky USING (flight_id)
+LEFT JOIN of_sky USING (flight_id)
 LEFT JOIN planes USING (tailnum)

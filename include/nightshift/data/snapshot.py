@@ -60,13 +60,15 @@ def write_partitions(
     """Write ``<to>/<table>/<day>.parquet`` for each day not in ``have`` whose labels have matured at ``as_of``.
 
     Days are UTC days of the event's time. Tables without time are written whole,
-    as ``<to>/<table>.parquet``. The same rows give the same bytes.
+    as ``<to>/<table>.parquet``. The same rows give the same bytes. Without anything to
+    write ``to`` is an empty folder.
 
     Raises
     ------
     SourceError
         If no day is known at all, or the newest is older than ``source.stale_after`` allows.
     """
+    to.mkdir(parents=True, exist_ok=True)
     days, empty, rows = [], [], dict[str, int]()
     for day in _mature_days(spec, as_of):
         if day in have:

@@ -36,8 +36,9 @@ def assemble(
     tables
         Folder with ``<table>/<day>.parquet`` and ``<table>.parquet``; nothing else can be read by the query.
     query
-        SQL file; may use ``$start``, ``$end``, ``$as_of`` and ``$known_before`` (an interval). Its answer holds
-        key, time, label, every feature and, if labels may come late, ``known_at``. None takes the table ``rows``.
+        SQL file; may use the moments ``$start``, ``$end``, ``$as_of`` and the intervals ``$known_before`` and
+        ``$lookback``. Its answer holds key, time, label, every feature and, if labels may come late,
+        ``known_at``. None takes the table ``rows``.
     as_of
         Rows whose label was not known then (matured, and ``known_at`` past) are left out.
 
@@ -179,7 +180,8 @@ def _ask(database: duckdb.DuckDBPyConnection, spec: ModelSpec, query: Path | Non
     """Return the query's answer, with exactly the parameters that it names."""
     sql = query.read_text() if query else _ready(spec)
     where = query.name if query else f"the table {READY!r}"
-    values: dict[str, Any] = {**moments, "known_before": spec.time.known_before}
+    spans = {"known_before": spec.time.known_before, "lookback": spec.time.lookback}
+    values: dict[str, Any] = {**moments, **spans}
     named = set(re.findall(r"\$([a-z_]+)", sql))
     try:
         answer = database.sql(sql, params={name: values[name] for name in values if name in named})

@@ -89,8 +89,8 @@ class DataRegistry:
         """Add the files in ``folder`` to the tracked folder ``path``, commit and push.
 
         Files that are there with the same bytes change nothing; if none changes
-        anything, the present version is returned and nothing is committed. Hidden
-        files are left out. Only new files are copied, whatever is there already.
+        anything (or there are none), the present version is returned and nothing
+        is committed. Hidden files are left out. Only new files are copied.
 
         Parameters
         ----------
@@ -101,8 +101,8 @@ class DataRegistry:
         Raises
         ------
         DataRegistryError
-            If the registry was not made, the folder is empty or has links, or a
-            file is there with other bytes and may not be replaced.
+            If the registry was not made, the first folder of a path is empty, there
+            are links, or a file is there with other bytes and may not be replaced.
         DataRegistryBusyError
             If other writers were faster time and again.
         """
@@ -119,6 +119,8 @@ class DataRegistry:
             _refuse_changes(path, old, new, replace)
             if before and new.items() <= old.items():
                 return before
+            if not new:
+                raise DataRegistryError(f"{folder}: holds no files, so there is nothing to begin {path} with")
             after = self._propose(path, head, old | new, self._size(before, old, new), message)
             if self._history.push(after.commit):
                 return after
@@ -231,8 +233,6 @@ def _files_in(folder: Path) -> dict[str, Path]:
             raise DataRegistryError(f"{path}: is a link; put the file itself into the folder")
         if path.is_file():
             files[name] = path
-    if not files:
-        raise DataRegistryError(f"{folder}: holds no files, so there is nothing to add")
     return files
 
 

@@ -30,6 +30,14 @@ RACES = (
     "stale info",
 )
 """How git says that somebody else's push came first."""
+OWN_HABITS = """\
+[core]
+	hooksPath = hooks
+[receive]
+	denyNonFastForwards = true
+	denyDeletes = true
+"""
+"""A local registry runs no hooks but its own, whatever its user's configuration says, and forgets nothing."""
 LOCK_SECONDS = 60.0
 AUTHOR = {
     f"GIT_{role}_{field}": value
@@ -57,9 +65,7 @@ class History:
     def create(self, files: Mapping[str, str]) -> None:
         """Make the repository if it is a local folder and not there, and its first commit if it has none."""
         if self.is_local and not (Path(self.url) / "HEAD").exists():
-            Path(self.url).mkdir(parents=True, exist_ok=True)
-            made = git("init", "--quiet", "--bare", "--template=", "--initial-branch=main", where=Path(self.url))
-            _expect(made, f"cannot make a data registry at {self.url}")
+            _make_bare(Path(self.url))
         if self.head() is None and not self.push(self.commit(None, files, "Make the data registry")):
             assert self.head() is not None, "a push is refused only where another one was faster"
 
@@ -150,12 +156,8 @@ class History:
         raise UnavailableError(f"the data registry {self.url} cannot be written: {pushed.complaint}")
 
     def _make_mirror(self) -> None:
-        if (self._mirror / "HEAD").exists():
-            return
-        self._scratch.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{self._mirror}.lock", timeout=LOCK_SECONDS):
-            made = git("init", "--quiet", "--bare", "--template=", self._mirror.name, where=self._scratch)
-        _expect(made, f"cannot make a mirror of the data registry in {self._scratch}")
+        if not (self._mirror / "HEAD").exists():
+            _make_bare(self._mirror)
 
     def _has(self, commit: str) -> bool:
         self._make_mirror()
@@ -165,6 +167,23 @@ class History:
         answer = git(*arguments, where=self._mirror, stdin=stdin, environment=environment)
         _expect(answer, f"git {arguments[0]} failed in {self._mirror}")
         return answer.text
+
+
+def _make_bare(folder: Path) -> None:
+    """Make an empty bare repository; of several that try at once one succeeds, and the others use its."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-", ignore_cleanup_errors=True) as draft:
+        made = git("init", "--quiet", "--bare", "--template=", "--initial-branch=main", where=Path(draft))
+        _expect(made, f"cannot make a repository at {folder}")
+        with (Path(draft) / "config").open("a") as config:
+            config.write(OWN_HABITS)
+        try:
+            Path(draft).rename(folder)
+        except OSError as error:
+            if not (folder / "HEAD").exists():
+                raise DataRegistryError(
+                    f"cannot make a repository at {folder}: {error}; is something else in its place?"
+                ) from error
 
 
 def _expect(answer: Answer, otherwise: str) -> None:
