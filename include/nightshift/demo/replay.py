@@ -20,7 +20,9 @@ def callers_rows(spec: ModelSpec, settings: Settings, *, start: datetime, end: d
     """Return the events of [start, end) as a caller would have known them: features, key and time, no label."""
     source = load_source(spec, settings.sources, settings.project)
     query = settings.features / f"{spec.name}.sql"
-    rows = assemble_live(source, spec, query if query.exists() else None, start=start, end=end, lookback=spec.time.lookback)
+    rows = assemble_live(
+        source, spec, query if query.exists() else None, start=start, end=end, lookback=spec.time.lookback
+    )
     return rows.drop(columns=[spec.label.column], errors="ignore")
 
 

@@ -5,10 +5,8 @@ backfill of the monitor, and a retrain at its end knows nothing later.
 """
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TypeVar
 
 import httpx
 from rich.console import Console
@@ -30,8 +28,8 @@ FIRST_BUILD = datetime(2013, 5, 1, tzinfo=UTC)
 FIRST_WINDOW = datetime(2013, 5, 6, tzinfo=UTC)
 LAST_WINDOW = datetime(2013, 7, 22, tzinfo=UTC)
 DAGS = (f"build_{MODEL}", f"monitor_{MODEL}")
-Found = TypeVar("Found")
 BUILD_SECONDS, MONITOR_SECONDS, SWAP_SECONDS, DAGS_SECONDS, EVENT_SECONDS = 900.0, 300.0, 60.0, 120.0, 60.0
+POLL_SECONDS = 0.5
 
 
 @dataclass
@@ -103,7 +101,7 @@ def _progress(console: Console) -> Progress:
 
 
 def _open_dags(stage: Stage) -> None:
-    _wait_for(lambda: stage.api.dags() >= set(DAGS), DAGS_SECONDS, f"Airflow does not show {' and '.join(DAGS)}")
+    stage.api.wait_for_dags(set(DAGS), seconds=DAGS_SECONDS)
     for dag in DAGS:
         stage.api.unpause(dag)
 
@@ -148,11 +146,7 @@ def _monitor(stage: Stage, start: datetime) -> Entry:
     known = {run.run_id for run in stage.api.runs(DAGS[1]) if run.kind == "backfill" and not run.is_finished}
     if not known:
         stage.api.backfill(DAGS[1], start=start, end=start, conf=stage.conf)
-    run = _wait_for(
-        lambda: next((run for run in stage.api.runs(DAGS[1]) if _is_for(run, start)), None),
-        EVENT_SECONDS,
-        f"the backfill of {DAGS[1]} for {start:%Y-%m-%d} did not start",
-    )
+    run = stage.api.wait_for_run(DAGS[1], lambda run: _is_for(run, start), seconds=EVENT_SECONDS)
     _watch(stage, run, f"week of {start:%d %b}: the monitor judges", MONITOR_SECONDS)
     entry = _judged(stage, start)
     if entry is None:
@@ -164,11 +158,7 @@ def _monitor(stage: Stage, start: datetime) -> Entry:
 
 def _see_retrain_through(stage: Stage, entry: Entry) -> None:
     """Wait for the build that the asset event started; its end is a new champion, or the old one kept."""
-    run = _wait_for(
-        lambda: next((run for run in stage.api.runs(DAGS[0]) if run.kind == "asset_triggered"), None),
-        EVENT_SECONDS,
-        f"no build followed the update of {stage.spec.retrain_asset}",
-    )
+    run = stage.api.wait_for_run(DAGS[0], lambda run: run.kind == "asset_triggered", seconds=EVENT_SECONDS)
     if not run.is_finished:
         _watch(stage, run, f"the build runs by itself, as of {entry.end:%Y-%m-%d}", BUILD_SECONDS)
 
@@ -184,7 +174,11 @@ def _wait_for_champion(stage: Stage) -> None:
         except (httpx.HTTPError, ValueError):
             return False
 
-    _wait_for(serves, SWAP_SECONDS, f"serving does not answer with version {version}")
+    deadline = time.monotonic() + SWAP_SECONDS
+    while not serves():
+        if time.monotonic() > deadline:
+            raise ServiceError(f"serving does not answer with version {version} after {SWAP_SECONDS:.0f} s")
+        time.sleep(POLL_SECONDS)
 
 
 def _watch(stage: Stage, run: DagRun, title: str, seconds: float) -> None:
@@ -205,13 +199,3 @@ def _judged(stage: Stage, start: datetime) -> Entry | None:
 
 def _is_for(run: DagRun, start: datetime) -> bool:
     return run.kind == "backfill" and f"{start:%Y-%m-%d}" in run.run_id
-
-
-def _wait_for(look: Callable[[], Found | None], seconds: float, otherwise: str) -> Found:
-    """Return the first true answer of ``look``; a ServiceError with ``otherwise`` after ``seconds``."""
-    deadline = time.monotonic() + seconds
-    while not (found := look()):
-        if time.monotonic() > deadline:
-            raise ServiceError(f"{otherwise} after {seconds:.0f} s; see the logs below .nightshift/logs")
-        time.sleep(0.5)
-    return found

@@ -54,7 +54,9 @@ def comparison_table(registry: ModelRegistry, ledger: Ledger, spec: ModelSpec, s
     title = f"the same {len(rows):,} later flights, {since:%d %b} to {until:%d %b}, asked of both"
     table = Table("model", "learned until", *DEMO_METRICS, title=title)
     for release in (old, new):
-        table.add_row(f"v{release.version}", f"{_learned_until(release):%d %b}", *_measured(registry, release, rows, spec))
+        table.add_row(
+            f"v{release.version}", f"{_learned_until(release):%d %b}", *_measured(registry, release, rows, spec)
+        )
     return table
 
 
@@ -62,7 +64,9 @@ def labelled_rows(spec: ModelSpec, settings: Settings, *, start: datetime, end: 
     """Return the events of [start, end) with their features as known then and their labels as known now."""
     source = load_source(spec, settings.sources, settings.project)
     query: Path = settings.features / f"{spec.name}.sql"
-    rows = assemble_live(source, spec, query if query.exists() else None, start=start, end=end, lookback=spec.time.lookback)
+    rows = assemble_live(
+        source, spec, query if query.exists() else None, start=start, end=end, lookback=spec.time.lookback
+    )
     return rows.dropna(subset=[spec.label.column])
 
 

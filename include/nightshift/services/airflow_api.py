@@ -5,13 +5,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 from urllib.parse import quote
 
 import httpx
 
 from nightshift.errors import ServiceError, UnavailableError
 
+Found = TypeVar("Found")
 FINISHED = ("success", "failed")
 CALL_SECONDS = 30.0
 POLL_SECONDS = 0.5
@@ -59,6 +60,17 @@ class AirflowApi:
     def dags(self) -> set[str]:
         """Return the ids of the DAGs the scheduler knows."""
         return {dag["dag_id"] for dag in self._call("GET", "/api/v2/dags?limit=1000")["dags"]}
+
+    def wait_for_dags(self, dags: set[str], *, seconds: float) -> None:
+        """Return once the scheduler knows these DAGs; a ServiceError after ``seconds``."""
+        self._until(lambda: self.dags() >= dags, seconds, f"Airflow does not show {', '.join(sorted(dags))}")
+
+    def wait_for_run(self, dag: str, wanted: Callable[[DagRun], bool], *, seconds: float) -> DagRun:
+        """Return the newest run that is ``wanted`` as soon as there is one; a ServiceError after ``seconds``."""
+        found = self._until(
+            lambda: [run for run in self.runs(dag) if wanted(run)], seconds, f"no such run of {dag} appeared"
+        )
+        return found[0]
 
     def unpause(self, dag: str) -> None:
         """Let a DAG run by schedule and by event."""
@@ -116,7 +128,9 @@ class AirflowApi:
         while not (now := self.run(run.dag, run.run_id)).is_finished:
             watch(self.tasks(now))
             if time.monotonic() > deadline:
-                raise ServiceError(f"{run.dag} {run.run_id} is still {now.state} after {seconds:.0f} s: {self.tasks(now)}")
+                raise ServiceError(
+                    f"{run.dag} {run.run_id} is still {now.state} after {seconds:.0f} s: {self.tasks(now)}"
+                )
             time.sleep(POLL_SECONDS)
         watch(self.tasks(now))
         return now
@@ -127,6 +141,14 @@ class AirflowApi:
             if state == "failed":
                 return f"{run.dag}.{task} failed:\n{self.log(run, task)[-3000:]}"
         return f"{run.dag} {run.run_id} ended {run.state}"
+
+    def _until(self, look: Callable[[], Found], seconds: float, otherwise: str) -> Found:
+        deadline = time.monotonic() + seconds
+        while not (found := look()):
+            if time.monotonic() > deadline:
+                raise ServiceError(f"{otherwise} within {seconds:.0f} s; see the logs below the state folder")
+            time.sleep(POLL_SECONDS)
+        return found
 
     def _call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
         try:

@@ -1,0 +1,139 @@
+"""The whole loop on real components: a real scheduler, MLflow, data registry, HTTP API and prediction log."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+
+from nightshift.demo.replay import ask, callers_rows
+from nightshift.ledger import Kind, Ledger
+from nightshift.lineage.code import read_code
+from nightshift.services.airflow_api import AirflowApi, DagRun
+from nightshift.services.house import House, sign_in
+from nightshift.settings import Settings, find_project
+from nightshift.spec import find_spec
+
+MODEL = "flight_delay"
+AS_OF = datetime(2013, 5, 1, tzinfo=UTC)
+WEEK = datetime(2013, 5, 6, tzinfo=UTC)
+SECONDS = 600.0
+
+pytestmark = pytest.mark.timeout(1200)
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    state = tmp_path_factory.mktemp("state")
+    house = House(Settings.load(state=state))
+    try:
+        house.up()
+        yield Settings.load(state=state)
+    finally:
+        house.down()
+
+
+@pytest.fixture(scope="module")
+def api(settings: Settings) -> Iterator[AirflowApi]:
+    user, password = sign_in(settings)
+    with AirflowApi(settings.airflow, user=user, password=password) as api:
+        api.wait_for_dags({f"build_{MODEL}", f"monitor_{MODEL}"}, seconds=120)
+        for dag in (f"build_{MODEL}", f"monitor_{MODEL}"):
+            api.unpause(dag)
+        yield api
+
+
+@pytest.fixture(scope="module")
+def conf() -> dict[str, bool]:
+    """A checkout under work is dirty; the scheduled DAGs would rightly refuse it."""
+    return {"allow_unreproducible": bool(read_code(find_project()).problems())}
+
+
+@pytest.fixture(scope="module")
+def built(api: AirflowApi, conf: dict[str, bool]) -> DagRun:
+    run = api.trigger(f"build_{MODEL}", conf={"as_of": AS_OF.isoformat(), "reason": "test", **conf})
+    return api.wait(run, seconds=SECONDS)
+
+
+@pytest.fixture(scope="module")
+def judged(built: DagRun, api: AirflowApi, settings: Settings, conf: dict[str, bool]) -> DagRun:
+    assert built.state == "success", api.failure(built)
+    spec = find_spec(settings.specs, MODEL)
+    _wait_until_served(settings)
+    rows = callers_rows(spec, settings, start=WEEK, end=WEEK + timedelta(days=7))
+    answered = sum(count for count, _ in ask(settings.serving, spec, rows))
+    assert answered == len(rows)
+    api.backfill(f"monitor_{MODEL}", start=WEEK, end=WEEK, conf=conf)
+    run = api.wait_for_run(f"monitor_{MODEL}", lambda run: run.kind == "backfill", seconds=60)
+    return api.wait(run, seconds=SECONDS)
+
+
+def _wait_until_served(settings: Settings) -> None:
+    httpx.post(f"{settings.serving}/v1/models/{MODEL}/reload", timeout=60).raise_for_status()
+
+
+def test_the_scheduler_runs_a_build_from_check_to_promotion(built: DagRun, api: AirflowApi) -> None:
+    states = api.tasks(built)
+
+    assert built.state == "success", api.failure(built)
+    assert states["promote"] == "success"
+    assert set(states.values()) == {"success"}
+
+
+def test_a_promoted_release_carries_its_lineage(built: DagRun, settings: Settings) -> None:
+    assert built.state == "success"
+
+    (promotion,) = Ledger(settings.ledger).entries(MODEL, Kind.PROMOTION)
+
+    assert promotion.body["version"] == "1"
+    assert promotion.end == AS_OF
+
+
+def test_the_scheduler_runs_a_monitor_that_judges_a_replayed_week(
+    judged: DagRun, api: AirflowApi, settings: Settings
+) -> None:
+    assert judged.state == "success", api.failure(judged)
+
+    (entry,) = Ledger(settings.ledger).windows(MODEL)
+
+    assert (entry.start, entry.end) == (WEEK, WEEK + timedelta(days=7))
+    assert entry.body["rows"] > 6000
+    assert entry.body["version"] == "1"
+    assert entry.body["decision"]["sentence"]
+
+
+def test_a_nightly_run_outside_the_calendar_is_green_and_builds_nothing(
+    judged: DagRun, api: AirflowApi, settings: Settings
+) -> None:
+    """Unpausing starts the newest missed night, which is long after the example's year."""
+    assert judged.state == "success"
+    run = api.wait_for_run(f"build_{MODEL}", lambda run: run.kind == "scheduled", seconds=60)
+
+    ended = api.wait(run, seconds=SECONDS)
+
+    assert ended.state == "success"
+    assert api.tasks(ended)["train"] == "skipped"
+
+
+def test_the_form_refuses_a_field_that_is_no_moment(api: AirflowApi) -> None:
+    with pytest.raises(Exception, match="as_of"):
+        api.trigger(f"build_{MODEL}", conf={"as_of": 5})
+
+
+def test_serving_refuses_a_bad_row_with_column_and_rule(judged: DagRun, settings: Settings) -> None:
+    assert judged.state == "success"
+
+    answer = httpx.post(f"{settings.serving}/v1/models/{MODEL}/predict", json={"row": {"carrier": 3}}, timeout=10)
+
+    assert answer.status_code == httpx.codes.UNPROCESSABLE_ENTITY
+    assert {problem["column"] for problem in answer.json()["problems"]} >= {"carrier", "distance"}
+
+
+def test_a_run_folder_is_below_the_state_folder(built: DagRun, settings: Settings) -> None:
+    assert built.state == "success"
+
+    folders = list((settings.runs / MODEL / "build").iterdir())
+
+    assert any((folder / "release.json").exists() for folder in folders)
+    assert all(Path(settings.state) in folder.parents for folder in folders)
