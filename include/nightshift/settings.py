@@ -1,8 +1,9 @@
 """What may differ between two machines: folders, addresses, durability.
 
 What may differ between two models is in the spec. Everything here can be set
-by an environment variable ``NIGHTSHIFT_<NAME>``; the defaults keep all state
-below ``<project>/.nightshift``.
+by an environment variable ``NIGHTSHIFT_<NAME>``, or in a container by a mounted
+secret ``nightshift_<name>``; the defaults keep all state below
+``<project>/.nightshift``.
 """
 
 import json
@@ -13,6 +14,9 @@ from pydantic import ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from nightshift.errors import SettingsError
+
+SECRETS = Path("/run/secrets")
+"""Where containers find secrets: an address with a password in it is in no environment and no `docker inspect`."""
 
 
 def find_project() -> Path:
@@ -28,7 +32,9 @@ class Settings(BaseSettings):
     may be any address git and DVC understand; ``ledger`` is a SQLAlchemy URL.
     """
 
-    model_config = SettingsConfigDict(env_prefix="NIGHTSHIFT_", frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(
+        env_prefix="NIGHTSHIFT_", frozen=True, extra="forbid", secrets_dir=SECRETS if SECRETS.is_dir() else None
+    )
 
     project: Path = Path()
     state: Path = Path(".nightshift")
