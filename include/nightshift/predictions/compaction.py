@@ -21,7 +21,7 @@ from nightshift.errors import PredictionLogError
 from nightshift.files import read_json, sync_folder, write_json
 from nightshift.predictions.days import first_of_each, read_ids, read_parts, tables_by_day, together
 from nightshift.predictions.frames import Damage, scan
-from nightshift.predictions.record import Answered, Columns, Refused, decode, moment
+from nightshift.predictions.record import Answered, Columns, Refused, decode, encode, moment
 from nightshift.predictions.segments import Segment, held, list_segments
 
 FORMAT = 1
@@ -39,11 +39,13 @@ class Place:
     columns: dict[str, Columns] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        return {"offset": self.offset, "columns": msgspec.to_builtins(self.columns)}
+        # as text: the order of the columns is the order of the values, and the manifest sorts its keys
+        return {"offset": self.offset, "columns": [encode(columns).decode() for columns in self.columns.values()]}
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> Self:
-        return cls(content["offset"], msgspec.convert(content["columns"], dict[str, Columns]))
+        columns = [msgspec.json.decode(text, type=Columns) for text in content["columns"]]
+        return cls(content["offset"], {one.version: one for one in columns})
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,7 @@ class Manifest:
             return cls.from_json(content)
         except FileNotFoundError:
             return cls()
-        except (ValueError, KeyError, TypeError, msgspec.ValidationError) as error:
+        except (ValueError, KeyError, TypeError, msgspec.MsgspecError) as error:
             raise PredictionLogError(f"{path} is no manifest of a prediction log: {error}; restore it") from error
 
 
@@ -200,7 +202,7 @@ def _day(entry: Answered | Refused) -> date:
 def _commit(log: Path, manifest: Manifest, batch: _Batch) -> Manifest:
     """Write the batch's rows into their days, then say so."""
     fresh = tables_by_day(batch.entries)
-    if not fresh and not batch.lost and batch.places == manifest.places:
+    if not fresh and not batch.lost and all(manifest.places.get(name) == place for name, place in batch.places.items()):
         return manifest
     parts, duplicates = dict(manifest.parts), dict(manifest.duplicates)
     number = manifest.number + 1

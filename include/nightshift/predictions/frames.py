@@ -22,7 +22,7 @@ class Damage:
 
 @dataclass(frozen=True)
 class Scan:
-    """What a stretch of a file holds: whole frames as (offset, payload), the damage, and where the next frame begins."""
+    """What a stretch of a file holds: whole frames by offset, the damage, and where the next frame begins."""
 
     frames: list[tuple[int, bytes]] = field(default_factory=list)
     damage: list[Damage] = field(default_factory=list)

@@ -162,4 +162,3 @@ def _days_of(start: datetime, end: datetime) -> Iterator[date]:
 
 def _no_rows() -> pd.DataFrame:
     return to_frame(pa.schema(list(OWN.items())).empty_table())
-

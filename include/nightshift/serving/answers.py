@@ -4,16 +4,16 @@ from typing import Any
 
 import msgspec
 
-from nightshift.predictions.record import Flaw
+from nightshift.predictions.record import Flaw, Value
 
 JSON = b"application/json"
 
 
 class Prediction(msgspec.Struct, frozen=True, gc=False):
-    """The answer to one row. ``probability`` is that of the prediction's positive or chosen class; regression has none."""
+    """The answer to one row; ``probability`` is that of class 1 or of the chosen class, regression has none."""
 
     prediction_id: str
-    prediction: float | int | str
+    prediction: Value
     probability: float | None
     problems: list[Flaw]
 
@@ -58,7 +58,12 @@ class RefusalError(Exception):
     """
 
     def __init__(
-        self, status: int, error: str, *, problems: list[RowFlaw] | None = None, headers: dict[bytes, bytes] | None = None
+        self,
+        status: int,
+        error: str,
+        *,
+        problems: list[RowFlaw] | None = None,
+        headers: dict[bytes, bytes] | None = None,
     ) -> None:
         super().__init__(error)
         self.status, self.error = status, error

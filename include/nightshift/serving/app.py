@@ -52,9 +52,7 @@ class App:
         api = FastAPI(title="Nightshift serving", version="1", lifespan=self._live, docs_url="/v1/docs", redoc_url=None,
                       openapi_url="/v1/openapi.json")  # fmt: skip
         api.add_exception_handler(RefusalError, _refuse)
-        add_endpoints(
-            api, champions=self.champions, metrics=self.metrics, reload=self._reload, troubles=self._troubles
-        )
+        add_endpoints(api, champions=self.champions, metrics=self.metrics, reload=self._reload, troubles=self._troubles)
         return api
 
     @asynccontextmanager

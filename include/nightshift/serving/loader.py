@@ -160,7 +160,9 @@ class Loader:
         before = self._champions.get(live.model)
         self._champions.put(live)
         write_json(self._memory(live.model), {"format": 1, "version": live.version, "folder": str(live.folder)})
-        log.info("%s: version %s answers now, before %s", live.model, live.version, before.version if before else "none")
+        log.info(
+            "%s: version %s answers now, before %s", live.model, live.version, before.version if before else "none"
+        )
 
     def _note(self, name: str, error: NightshiftError) -> None:
         text = str(error)

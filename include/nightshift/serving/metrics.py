@@ -58,7 +58,7 @@ class Metrics:
     def registry(self) -> CollectorRegistry:
         """Return a registry that holds these metrics only."""
         registry = CollectorRegistry()
-        registry.register(self)  # type: ignore[arg-type]  # any object with collect() is a collector
+        registry.register(self)
         return registry
 
 

@@ -15,7 +15,8 @@ from typing import Any
 from nightshift.errors import LogBusyError, NightshiftError, PredictionLogError
 from nightshift.predictions.commit import GroupCommit
 from nightshift.predictions.frames import frame
-from nightshift.predictions.record import Answered, Refused, encode as encode_entry, outcome, prediction_id
+from nightshift.predictions.record import Answered, Refused, outcome, prediction_id
+from nightshift.predictions.record import encode as encode_entry
 from nightshift.serving.answers import JSON, Answer, Prediction, RefusalError, Scored, encode, unavailable
 from nightshift.serving.loader import Champions, Live
 from nightshift.serving.metrics import Metrics
@@ -180,7 +181,9 @@ def header(scope: Message, name: bytes) -> bytes | None:
 
 
 def _too_large(size: int) -> RefusalError:
-    return RefusalError(413, f"the body has {size:,} bytes or more, at most {BODY_BYTES_MAX:,} are taken; send it in parts")
+    return RefusalError(
+        413, f"the body has {size:,} bytes or more, at most {BODY_BYTES_MAX:,} are taken; send it in parts"
+    )
 
 
 def _micros(now: datetime) -> int:

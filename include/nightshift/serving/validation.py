@@ -143,7 +143,9 @@ class Door:
         except msgspec.ValidationError:
             time = None
         if time is None or time.tzinfo is None:
-            flaws.append(Flaw(name, "time", _short(value), "ISO 8601 with an offset, 2013-05-01T10:00:00Z", refused=True))
+            flaws.append(
+                Flaw(name, "time", _short(value), "ISO 8601 with an offset, 2013-05-01T10:00:00Z", refused=True)
+            )
             return None
         return self._plausible(name, time, flaws, now)
 
@@ -211,7 +213,9 @@ def read_rows(body: bytes) -> list[dict[str, Any]]:
     if not rows:
         raise RefusalError(422, "rows is empty; send at least one row")
     if len(rows) > ROWS_MAX:
-        raise RefusalError(413, f"{len(rows):,} rows in one request, at most {ROWS_MAX:,} are taken; send them in parts")
+        raise RefusalError(
+            413, f"{len(rows):,} rows in one request, at most {ROWS_MAX:,} are taken; send them in parts"
+        )
     return rows
 
 

@@ -1,0 +1,154 @@
+"""Whoever waits shares a sync; nobody is told yes before it; nothing waits without bound."""
+
+import asyncio
+import resource
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from factories.predictions import answered, columns
+from nightshift.errors import LogBusyError, PredictionLogError
+from nightshift.predictions.commit import PAUSE_SECONDS, Frame, GroupCommit
+from nightshift.predictions.frames import frame, scan
+from nightshift.predictions.record import Answered, decode, encode
+from nightshift.predictions.segments import SegmentWriter, list_segments
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+class SlowWriter(SegmentWriter):
+    """A real writer on a disk that waits until it is told to go on."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, name="slow")
+        self.go = threading.Event()
+        self.syncs = 0
+
+    def write(self, frames: Sequence[Frame]) -> None:
+        assert self.go.wait(10)
+        super().write(frames)
+
+    def sync(self) -> None:
+        super().sync()
+        self.syncs += 1
+
+
+def data(name: str) -> bytes:
+    return frame(encode(answered(name)))
+
+
+def written(folder: Path) -> list[str]:
+    entries = [decode(payload) for segment in list_segments(folder) for _, payload in scan(segment.read(0)).frames]
+    return [entry.id for entry in entries if isinstance(entry, Answered)]
+
+
+async def test_what_was_acknowledged_is_in_the_file(tmp_path: Path) -> None:
+    commit = GroupCommit(SegmentWriter(tmp_path, name="w"))
+
+    await asyncio.gather(*(commit.append(columns(), data(f"a{number}")) for number in range(20)))
+
+    assert sorted(written(tmp_path)) == sorted(f"a{number}" for number in range(20))
+    await commit.close()
+
+
+async def test_those_who_wait_share_one_sync(tmp_path: Path) -> None:
+    writer = SlowWriter(tmp_path)
+    commit = GroupCommit(writer)
+    waiting = [asyncio.create_task(commit.append(columns(), data(f"a{number}"))) for number in range(50)]
+    await asyncio.sleep(0)
+
+    writer.go.set()
+    await asyncio.gather(*waiting)
+
+    assert writer.syncs <= 2
+    await commit.close()
+
+
+async def test_nobody_is_told_yes_before_the_disk_has_it(tmp_path: Path) -> None:
+    writer = SlowWriter(tmp_path)
+    commit = GroupCommit(writer)
+
+    waiting = asyncio.create_task(commit.append(columns(), data("a")))
+    done, _ = await asyncio.wait([waiting], timeout=0.05)
+
+    assert not done
+    writer.go.set()
+    await waiting
+    await commit.close()
+
+
+async def test_a_slow_disk_makes_the_door_refuse_and_recover(tmp_path: Path) -> None:
+    writer = SlowWriter(tmp_path)
+    commit = GroupCommit(writer, pending_bytes_max=1)
+    first = asyncio.create_task(commit.append(columns(), data("a")))
+    await asyncio.sleep(0)
+
+    with pytest.raises(LogBusyError, match="wait for the disk"):
+        await commit.append(columns(), data("b"))
+    writer.go.set()
+    await first
+    await commit.append(columns(), data("c"))
+
+    assert commit.pending_bytes == 0
+    assert written(tmp_path) == ["a", "c"]
+    await commit.close()
+
+
+async def test_a_full_disk_fails_everybody_in_the_group_and_recovers_by_itself(tmp_path: Path) -> None:
+    commit = GroupCommit(SegmentWriter(tmp_path, name="w"))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+    try:
+        outcomes = await asyncio.gather(
+            *(commit.append(columns(), data(name)) for name in "abc"), return_exceptions=True
+        )
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    said = commit.failure
+    with pytest.raises(PredictionLogError):  # for a moment the disk is left alone
+        commit.check_room()
+
+    await asyncio.sleep(PAUSE_SECONDS)
+    await commit.append(columns(), data("d"))
+
+    assert all(isinstance(outcome, PredictionLogError) for outcome in outcomes)
+    assert said
+    assert commit.failure is None
+    assert written(tmp_path) == ["d"]
+    await commit.close()
+
+
+async def test_a_caller_who_leaves_takes_nobody_along(tmp_path: Path) -> None:
+    writer = SlowWriter(tmp_path)
+    commit = GroupCommit(writer)
+    leaves, stays = (asyncio.create_task(commit.append(columns(), data(name))) for name in "ab")
+    await asyncio.sleep(0)
+
+    leaves.cancel()
+    writer.go.set()
+    await stays
+
+    assert "b" in written(tmp_path)
+    assert commit.pending_bytes == 0
+    await commit.close()
+
+
+async def test_with_intervals_a_write_is_in_the_file_at_once_and_synced_at_the_end(tmp_path: Path) -> None:
+    writer = SlowWriter(tmp_path)
+    writer.go.set()
+    commit = GroupCommit(writer, sync="interval")
+
+    await commit.append(columns(), data("a"))
+    before = writer.syncs
+    await commit.close()
+
+    assert written(tmp_path) == ["a"]
+    assert (before, writer.syncs) == (0, 1)
+    assert [segment.is_sealed for segment in list_segments(tmp_path)] == [True]
