@@ -61,7 +61,7 @@ class ParquetSource:
             try:
                 found = database.sql(query, params={"files": str(self.pattern), "start": start, "end": end})
                 return {READY: found.to_arrow_table().to_pandas()}
-            except (duckdb.IOException, duckdb.BinderException) as error:
+            except duckdb.Error as error:
                 raise SourceError(
                     f"{self.pattern}: cannot be read: {error}; expected Parquet files with a time column {self.time!r}"
                 ) from error
