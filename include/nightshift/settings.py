@@ -29,7 +29,9 @@ class Settings(BaseSettings):
     """Folders and addresses of one installation.
 
     Relative paths are below ``project``. ``data_registry`` and ``data_remote``
-    may be any address git and DVC understand; ``ledger`` is a SQLAlchemy URL.
+    may be any address git and DVC understand; ``ledger`` is a SQLAlchemy URL;
+    ``serving_keys`` is a file of callers' keys, without which serving listens on
+    loopback only.
     """
 
     model_config = SettingsConfigDict(
@@ -50,6 +52,7 @@ class Settings(BaseSettings):
 
     log_fsync: Literal["answer", "interval"] = "answer"
     serving_poll_seconds: float = 2.0
+    serving_keys: str = ""
 
     @model_validator(mode="before")
     @classmethod

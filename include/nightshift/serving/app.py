@@ -1,4 +1,4 @@
-"""The serving app, made of its parts, and how to run it."""
+"""The serving app, made of its parts."""
 
 import asyncio
 import logging
@@ -8,19 +8,24 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import uvicorn
 from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 
 from nightshift.predictions.commit import GroupCommit
 from nightshift.predictions.segments import SegmentWriter, writer_name
+from nightshift.serving.access import Access
+from nightshift.serving.alarm import Alarm
 from nightshift.serving.answers import RefusalError
 from nightshift.serving.endpoints import add_endpoints
 from nightshift.serving.loader import Champions, Loader, open_live
 from nightshift.serving.metrics import Metrics
-from nightshift.serving.predict import Message, Predict, Receive, Send, asked_model
+from nightshift.serving.predict import Predict, asked_model
+from nightshift.serving.run import serve
+from nightshift.serving.wire import Message, Receive, Send
 from nightshift.settings import Settings
 
+__all__ = ["App", "create_app", "serve"]
 log = logging.getLogger(__name__)
 
 
@@ -33,11 +38,13 @@ class App:
     def __init__(self, settings: Settings, package: Path | None = None) -> None:
         self.settings = settings
         self.champions = Champions()
-        self.metrics = Metrics(self._gauges)
+        self.access = Access.read(Path(settings.serving_keys)) if settings.serving_keys else Access()
+        self._metrics = Metrics(self._gauges)
         self._package = package
         self._logs: dict[str, GroupCommit] = {}
-        self._loader = Loader(self.champions, settings)
-        self._predict = Predict(self.champions, self._log_of, self.metrics)
+        self._loader = Loader(self.champions, settings, on_trouble=Alarm(settings))
+        self._predict = Predict(self.champions, self._log_of, self._metrics, self.access)
+        self._is_open = False
         self.api = self._describe()
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -48,29 +55,56 @@ class App:
                 return
         await self.api(scope, receive, send)
 
+    def open(self) -> None:
+        """Open what can be opened without a registry; done once, at the latest when the app starts.
+
+        Raises
+        ------
+        PackageError
+            If the package to serve is not what it should be.
+        """
+        if self._is_open:
+            return
+        self._is_open = True
+        if self._package is not None:
+            self.champions.put(open_live(self._package))
+        else:
+            self._loader.open_remembered()
+
     def _describe(self) -> FastAPI:
-        api = FastAPI(title="Nightshift serving", version="1", lifespan=self._live, docs_url="/v1/docs", redoc_url=None,
-                      openapi_url="/v1/openapi.json")  # fmt: skip
+        api = FastAPI(
+            title="Nightshift serving",
+            version="1",
+            lifespan=self._live,
+            docs_url="/v1/docs",
+            redoc_url=None,
+            openapi_url="/v1/openapi.json",
+        )
         api.add_exception_handler(RefusalError, _refuse)
-        add_endpoints(api, champions=self.champions, metrics=self.metrics, reload=self._reload, troubles=self._troubles)
+        api.add_exception_handler(RequestValidationError, _refuse_form)
+        add_endpoints(
+            api,
+            champions=self.champions,
+            metrics=self._metrics,
+            access=self.access,
+            reload=self._reload,
+            troubles=self._troubles,
+        )
         return api
 
     @asynccontextmanager
     async def _live(self, _api: FastAPI) -> AsyncIterator[None]:
         """Open what can be opened before the first request, follow the registry, and leave nothing unwritten."""
-        following: asyncio.Task[None] | None = None
-        if self._package is not None:
-            self.champions.put(await asyncio.to_thread(open_live, self._package))
-        else:
-            await asyncio.to_thread(self._loader.open_remembered)
-            following = asyncio.create_task(self._loader.follow())
+        await asyncio.to_thread(self.open)
+        following = asyncio.create_task(self._loader.follow()) if self._package is None else None
         yield
         if following is not None:
             following.cancel()
             with suppress(asyncio.CancelledError):
                 await following
-        for log_of in self._logs.values():
-            await log_of.close()
+        for written in self._logs.values():
+            await written.close()
+        self._predict.close()
 
     async def _reload(self, model: str) -> None:
         if self._package is None:
@@ -89,6 +123,10 @@ class App:
     def _gauges(self) -> Iterable[tuple[str, str, dict[str, float]]]:
         pending = {model: float(written.pending_bytes) for model, written in self._logs.items()}
         yield "nightshift_log_pending_bytes", "Bytes that wait for the disk.", pending
+        failing = {model: float(written.failure is not None) for model, written in self._logs.items()}
+        yield "nightshift_log_failing", "1 while predictions cannot be remembered.", failing
+        behind = {live.model: float(live.model in self.champions.troubles) for live in self.champions.all()}
+        yield "nightshift_champion_trouble", "1 while the registry's champion cannot be served.", behind
 
 
 def create_app(settings: Settings, package: Path | None = None) -> App:
@@ -97,19 +135,23 @@ def create_app(settings: Settings, package: Path | None = None) -> App:
     Parameters
     ----------
     settings
-        Folders, addresses, how durable the log is, how often to look for a champion.
+        Folders, addresses, keys, how durable the log is, how often to look for a champion.
     package
         Serve this package only, without a registry.
+
+    Raises
+    ------
+    SettingsError
+        If the file of keys cannot be used.
     """
     return App(settings, package)
-
-
-def serve(settings: Settings, *, host: str, port: int, package: Path | None = None) -> None:
-    """Serve until told to stop (SIGTERM, SIGINT); requests under way are answered first."""
-    uvicorn.run(create_app(settings, package), host=host, port=port, log_level="warning", access_log=False,
-                timeout_graceful_shutdown=10, server_header=False)  # fmt: skip
 
 
 async def _refuse(_request: Request, refusal: Any) -> Response:
     headers = {name.decode(): value.decode() for name, value in refusal.headers.items()}
     return Response(refusal.body, status_code=refusal.status, headers=headers, media_type="application/json")
+
+
+async def _refuse_form(_request: Request, wrong: Any) -> Response:
+    found = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in wrong.errors())
+    return Response(RefusalError(422, found[:500]).body, status_code=422, media_type="application/json")

@@ -1,13 +1,15 @@
-"""Everything but predictions: models, health, metrics, administration, and the description of the API."""
+"""Everything but predictions: models, health, metrics, administration."""
 
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
-from fastapi import FastAPI, Path, Response
+from fastapi import Depends, FastAPI, Path, Request, Response
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from nightshift.serving.access import Access, Role
 from nightshift.serving.answers import RefusalError
+from nightshift.serving.describe import describe_predict
 from nightshift.serving.loader import Champions, Live
 from nightshift.serving.metrics import Metrics
 
@@ -15,9 +17,14 @@ ModelName = Annotated[str, Path(pattern=r"^[a-z][a-z0-9_]{0,62}$", description="
 
 
 def add_endpoints(
-    api: FastAPI, *, champions: Champions, metrics: Metrics, reload: Callable[[str], Awaitable[None]],
+    api: FastAPI,
+    *,
+    champions: Champions,
+    metrics: Metrics,
+    access: Access,
+    reload: Callable[[str], Awaitable[None]],
     troubles: Callable[[], dict[str, str]],
-) -> None:  # fmt: skip
+) -> None:
     """Put the routes on ``api``.
 
     Parameters
@@ -26,43 +33,68 @@ def add_endpoints(
         Who answers.
     metrics
         What ``/metrics`` shows.
+    access
+        Who may call; health is open to all.
     reload
         Looks for a new champion of one model at once.
     troubles
         What is wrong though answers go on, by what it is about.
     """
+    describe_predict(api)
+    _add_models(api, champions, access)
+    _add_health(api, champions, troubles)
     registry = metrics.registry()
 
-    @api.get("/v1/models", summary="Models that are served")
-    async def models() -> dict[str, list[dict[str, Any]]]:
-        return {"models": [_short(live) for live in champions.all()]}
+    @api.get(
+        "/metrics", summary="Prometheus metrics", response_class=Response, dependencies=[_needs(access, Role.READ)]
+    )
+    async def show_metrics() -> Response:
+        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
-    @api.get("/v1/models/{model}", summary="One model: version, contract, where its card is")
-    async def model(model: ModelName) -> dict[str, Any]:
-        return _whole(_found(champions, model))
-
-    @api.post("/v1/models/{model}/reload", summary="Look for a new champion now")
+    @api.post(
+        "/v1/models/{model}/reload", summary="Look for a new champion now", dependencies=[_needs(access, Role.ADMIN)]
+    )
     async def reload_model(model: ModelName) -> dict[str, Any]:
         await reload(model)
         trouble = champions.troubles.get(model)
         if trouble:
             raise RefusalError(503, trouble, headers={b"retry-after": b"5"})
-        return _short(_found(champions, model))
+        return _in_short(_found(champions, model))
 
+
+def _add_models(api: FastAPI, champions: Champions, access: Access) -> None:
+    @api.get("/v1/models", summary="Models that are served", dependencies=[_needs(access, Role.READ)])
+    async def models() -> dict[str, list[dict[str, Any]]]:
+        return {"models": [_in_short(live) for live in champions.all()]}
+
+    @api.get(
+        "/v1/models/{model}",
+        summary="One model: its version, its columns, and the contract its rows must keep",
+        dependencies=[_needs(access, Role.READ)],
+    )
+    async def model(model: ModelName) -> dict[str, Any]:
+        return _in_full(_found(champions, model))
+
+
+def _add_health(api: FastAPI, champions: Champions, troubles: Callable[[], dict[str, str]]) -> None:
     @api.get("/v1/health/live", summary="The process answers")
     async def live() -> dict[str, str]:
         return {"status": "live"}
 
     @api.get("/v1/health/ready", summary="There is a model to answer with; degraded names what is wrong")
     async def ready() -> JSONResponse:
-        wrong = troubles()
+        wrong = sorted(troubles())
         if not champions.all():
             return JSONResponse({"status": "no model", "troubles": wrong}, status_code=503)
         return JSONResponse({"status": "degraded" if wrong else "ready", "troubles": wrong})
 
-    @api.get("/metrics", summary="Prometheus metrics", response_class=Response)
-    async def show_metrics() -> Response:
-        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+def _needs(access: Access, role: Role) -> Any:
+    async def check(request: Request) -> None:
+        given = request.headers.get("authorization")
+        access.check(given.encode("latin-1") if given else None, role)
+
+    return Depends(check)
 
 
 def _found(champions: Champions, model: str) -> Live:
@@ -73,13 +105,13 @@ def _found(champions: Champions, model: str) -> Live:
     return live
 
 
-def _short(live: Live) -> dict[str, Any]:
+def _in_short(live: Live) -> dict[str, Any]:
     return {"name": live.model, "version": live.version, "task": live.columns.task, "since": live.since.isoformat()}
 
 
-def _whole(live: Live) -> dict[str, Any]:
+def _in_full(live: Live) -> dict[str, Any]:
     return {
-        **_short(live),
+        **_in_short(live),
         "package": live.columns.package,
         "key": live.columns.key,
         "time": live.columns.time,

@@ -108,7 +108,6 @@ class Loader:
         self._settings = settings
         self._on_trouble = on_trouble
         self._registry: Any = None
-        self._bad: dict[str, str] = {}
         self._busy = asyncio.Lock()
 
     def open_remembered(self) -> None:
@@ -134,8 +133,8 @@ class Loader:
             for name in [model] if model else self._names():
                 try:
                     live = await asyncio.to_thread(self._newer, name)
-                except NightshiftError as error:
-                    self._note(name, error)
+                except (NightshiftError, OSError) as error:
+                    await self._note(name, error)
                 else:
                     self._champions.troubles.pop(name, None)
                     if live is not None:
@@ -164,13 +163,15 @@ class Loader:
             "%s: version %s answers now, before %s", live.model, live.version, before.version if before else "none"
         )
 
-    def _note(self, name: str, error: NightshiftError) -> None:
+    async def _note(self, name: str, error: Exception) -> None:
+        """Keep what went wrong; the first time tell somebody, unless it passes by itself."""
         text = str(error)
-        if self._champions.troubles.get(name) != text:
+        is_news = self._champions.troubles.get(name) != text
+        self._champions.troubles[name] = text
+        if is_news:
             log.warning("%s: %s", name, text)
             if not isinstance(error, UnavailableError):
-                self._on_trouble(name, text)
-        self._champions.troubles[name] = text
+                await asyncio.to_thread(self._on_trouble, name, text)
 
     def _names(self) -> list[str]:
         return sorted(path.stem for path in self._settings.specs.glob("*.yaml"))

@@ -4,30 +4,35 @@ It speaks ASGI itself: a framework's routing, parsing and answering cost more
 than the model. FastAPI describes it (see ``endpoints.py``) and serves the rest.
 """
 
+import asyncio
 import hashlib
 import logging
 import secrets
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from nightshift.errors import LogBusyError, NightshiftError, PredictionLogError
+from nightshift.errors import LogBusyError, PredictionLogError
 from nightshift.predictions.commit import GroupCommit
 from nightshift.predictions.frames import frame
-from nightshift.predictions.record import Answered, Refused, outcome, prediction_id
+from nightshift.predictions.record import Answered, Refused, micros, outcome, prediction_id
 from nightshift.predictions.record import encode as encode_entry
-from nightshift.serving.answers import JSON, Answer, Prediction, RefusalError, Scored, encode, unavailable
+from nightshift.serving.access import Access, Key, Role
+from nightshift.serving.answers import Answer, Prediction, RefusalError, Scored, encode, unavailable
 from nightshift.serving.loader import Champions, Live
 from nightshift.serving.metrics import Metrics
+from nightshift.serving.retries import Retries
 from nightshift.serving.validation import Admitted, TurnedAwayError
+from nightshift.serving.wire import Bodies, Headers, Message, Receive, Send, check_is_json, respond
 
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
 PREFIX, SUFFIX = "/v1/models/", "/predict"
-BODY_BYTES_MAX = 16 * 1024 * 1024
 REQUEST_ID_MAX = 128
+LARGE_BYTES = 128 * 1024
+"""A larger body is worked on beside the event loop, so that others need not wait for it."""
+LARGE_AT_ONCE = 2
 log = logging.getLogger(__name__)
 
 
@@ -40,8 +45,18 @@ def asked_model(path: str) -> str | None:
     return path[len(PREFIX) : -len(SUFFIX)] if path.startswith(PREFIX) and path.endswith(SUFFIX) else None
 
 
+@dataclass(frozen=True)
+class Thought:
+    """What one request came to: the frame for the log, and the answer or the refusal that may leave after it."""
+
+    frame: bytes
+    rows: int
+    answer: bytes = b""
+    refusal: RefusalError | None = None
+
+
 class Predict:
-    """Answers prediction requests; what it answers is in the log before.
+    """Answers prediction requests; what it answers or refuses is in the log before.
 
     Parameters
     ----------
@@ -51,143 +66,141 @@ class Predict:
         The log of a model by its name.
     metrics
         What is counted.
+    access
+        Who may ask.
     """
 
-    def __init__(self, champions: Champions, log_of: Callable[[str], GroupCommit], metrics: Metrics) -> None:
+    def __init__(
+        self, champions: Champions, log_of: Callable[[str], GroupCommit], metrics: Metrics, access: Access
+    ) -> None:
         self._champions = champions
         self._log_of = log_of
         self._metrics = metrics
+        self._access = access
+        self._bodies = Bodies()
+        self._retries = Retries()
+        self._pool = ThreadPoolExecutor(LARGE_AT_ONCE, thread_name_prefix="large-request")
         self._prefix = secrets.token_hex(8)
         self._count = 0
 
     async def __call__(self, model: str, scope: Message, receive: Receive, send: Send) -> None:
         """Answer one request."""
         began = time.perf_counter()
-        status, body, headers = 200, b"", {}
+        live = self._champions.get(model)
         try:
-            body = await self._answer(model, scope, receive)
+            body = await self._answer(live, model, dict(scope["headers"]), receive)
+            status, headers = 200, {}
         except RefusalError as refusal:
             status, body, headers = refusal.status, refusal.body, refusal.headers
         except Exception:
-            log.exception("a request to %s failed", model)
-            status, body = 500, RefusalError(500, "the server failed; its log says why").body
+            log.exception("a request to %s failed", model[:80])
+            status, body, headers = 500, RefusalError(500, "the server failed; its log says why").body, {}
         await respond(send, status, body, headers)
-        self._metrics.observe(model, status, time.perf_counter() - began)
+        self._metrics.observe(model if live else "", status, time.perf_counter() - began)
 
-    async def _answer(self, model: str, scope: Message, receive: Receive) -> bytes:
-        live = self._champions.get(model)
+    def close(self) -> None:
+        """Let go of the threads for large requests."""
+        self._pool.shutdown()
+
+    async def _answer(self, live: Live | None, model: str, headers: Headers, receive: Receive) -> bytes:
+        caller = self._access.check(headers.get(b"authorization"), Role.PREDICT)
         if live is None:
             raise RefusalError(404, f"no model is called {model[:80]!r}; GET /v1/models lists those that are served")
-        log_of = self._log_of(model)
+        check_is_json(headers)
+        written = self._log_of(model)
+        self._check_room(written)
+        body = await self._bodies.read(headers, receive)
         try:
-            log_of.check_room()
-        except LogBusyError as error:
-            raise unavailable(str(error)) from None
-        body = await read_body(scope, receive)
-        now = datetime.now(UTC)
-        request_id = self._request_id(scope, body)
-        try:
-            admitted = live.door.admit(body, now)
-        except TurnedAwayError as turned:
-            await self._keep(log_of, live, Refused(request_id, _micros(now), live.version, turned.rows))
-            raise
-        outputs = live.package.predict_encoded(admitted.matrix).tolist()
-        entry = Answered(
-            id=request_id,
-            at=_micros(now),
-            version=live.version,
-            rows=admitted.rows,
-            outputs=outputs,
-            keys=admitted.keys,
-            times=admitted.times,
-            flaws=admitted.flaws,
-        )
-        await self._keep(log_of, live, entry)
-        self._metrics.count_rows(model, live.version, len(outputs))
-        return encode(_answer(live, request_id, admitted, outputs))
+            given = headers.get(b"x-request-id")
+            if given is None:
+                self._count += 1
+                return await self._once(live, f"{self._prefix}{self._count:08x}", body, written)
+            return await self._once_for_all(live, _name(given, caller, body), body, written)
+        finally:
+            self._bodies.release(body)
 
-    async def _keep(self, log_of: GroupCommit, live: Live, entry: Answered | Refused) -> None:
+    async def _once_for_all(self, live: Live, request_id: str, body: bytes, written: GroupCommit) -> bytes:
+        """Answer a request that may have been answered before."""
+        before = await self._retries.find(request_id)
+        if before is not None:
+            return before
+        answer = None
         try:
-            await log_of.append(live.columns, frame(encode_entry(entry)))
+            answer = await self._once(live, request_id, body, written)
+        finally:
+            self._retries.end(request_id, answer)
+        return answer
+
+    async def _once(self, live: Live, request_id: str, body: bytes, written: GroupCommit) -> bytes:
+        now = datetime.now(UTC)
+        if len(body) > LARGE_BYTES:
+            loop = asyncio.get_running_loop()
+            thought = await loop.run_in_executor(self._pool, think, live, request_id, body, now)
+        else:
+            thought = think(live, request_id, body, now)
+        try:
+            await written.append(live.columns, thought.frame)
         except (PredictionLogError, LogBusyError) as error:
             raise unavailable(f"the answer could not be remembered, so it is not given: {error}") from None
+        if thought.refusal is not None:
+            raise thought.refusal
+        self._metrics.count_rows(live.model, live.version, thought.rows)
+        return thought.answer
 
-    def _request_id(self, scope: Message, body: bytes) -> str:
-        """Return the request's name: the same for the same bytes under the same ``X-Request-Id``, else a new one."""
-        given = header(scope, b"x-request-id")
-        if given is None:
-            self._count += 1
-            return f"{self._prefix}{self._count:08x}"
-        if not 0 < len(given) <= REQUEST_ID_MAX:
-            raise RefusalError(400, f"X-Request-Id has {len(given)} bytes, expected 1 to {REQUEST_ID_MAX}; shorten it")
-        return hashlib.blake2b(body, digest_size=16, key=hashlib.blake2b(given, digest_size=32).digest()).hexdigest()
+    @staticmethod
+    def _check_room(written: GroupCommit) -> None:
+        try:
+            written.check_room()
+        except (PredictionLogError, LogBusyError) as error:
+            raise unavailable(str(error)) from None
 
 
-def _answer(live: Live, request_id: str, admitted: Admitted, outputs: list[Any]) -> Answer:
+def think(live: Live, request_id: str, body: bytes, now: datetime) -> Thought:
+    """Return what a request comes to; nothing leaves before it is remembered.
+
+    Raises
+    ------
+    RefusalError
+        If the body is no request; there is no row to remember.
+    """
+    columns, at = live.columns, micros(now)
+    try:
+        admitted = live.door.admit(body, now)
+    except TurnedAwayError as turned:
+        entry = Refused(request_id, at, columns.version, turned.rows)
+        return Thought(frame(encode_entry(entry)), 0, refusal=turned)
+    outputs = live.package.predict_encoded(admitted.matrix).tolist()
+    answered = Answered(
+        id=request_id,
+        at=at,
+        version=columns.version,
+        rows=admitted.rows,
+        outputs=outputs,
+        keys=admitted.keys,
+        times=admitted.times,
+        flaws=admitted.flaws,
+    )
+    answer = Answer(columns.model, columns.version, _predictions(live, request_id, admitted, outputs))
+    return Thought(frame(encode_entry(answered)), len(outputs), answer=encode(answer))
+
+
+def _predictions(live: Live, request_id: str, admitted: Admitted, outputs: list[Any]) -> list[Any]:
     columns, flaws = live.columns, admitted.flaws
     predictions: list[Any] = []
     for row, output in enumerate(outputs):
         prediction, probability, probabilities = outcome(columns, output)
-        problems = flaws.get(row, [])
-        name = prediction_id(request_id, row)
+        name, problems = prediction_id(request_id, row), flaws.get(row, [])
         if probabilities:
             by_class = dict(zip(columns.classes, probabilities, strict=True))
             predictions.append(Scored(name, prediction, probability, problems, by_class))
         else:
             predictions.append(Prediction(name, prediction, probability, problems))
-    return Answer(columns.model, columns.version, predictions)
+    return predictions
 
 
-async def read_body(scope: Message, receive: Receive) -> bytes:
-    """Return the request's body, or refuse it before it is whole if it is too large.
-
-    Raises
-    ------
-    RefusalError
-        413 if it is too large, 400 if the caller left.
-    """
-    declared = header(scope, b"content-length")
-    if declared is not None and declared.isdigit() and int(declared) > BODY_BYTES_MAX:
-        raise _too_large(int(declared))
-    message = await receive()
-    body = message.get("body", b"")
-    if not message.get("more_body"):
-        return body
-    parts, size = [body], len(body)
-    while message.get("more_body"):
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise RefusalError(400, "the caller left before the request was whole")
-        parts.append(message.get("body", b""))
-        size += len(parts[-1])
-        if size > BODY_BYTES_MAX:
-            raise _too_large(size)
-    return b"".join(parts)
-
-
-async def respond(send: Send, status: int, body: bytes, headers: dict[bytes, bytes]) -> None:
-    """Send one whole JSON answer."""
-    head = [(b"content-type", JSON), (b"content-length", str(len(body)).encode()), *headers.items()]
-    await send({"type": "http.response.start", "status": status, "headers": head})
-    await send({"type": "http.response.body", "body": body})
-
-
-def header(scope: Message, name: bytes) -> bytes | None:
-    """Return the value of a request's header, its name in lower case; none if it is not there."""
-    for key, value in scope["headers"]:
-        if key == name:
-            return value
-    return None
-
-
-def _too_large(size: int) -> RefusalError:
-    return RefusalError(
-        413, f"the body has {size:,} bytes or more, at most {BODY_BYTES_MAX:,} are taken; send it in parts"
-    )
-
-
-def _micros(now: datetime) -> int:
-    return int(now.timestamp()) * 1_000_000 + now.microsecond
-
-
-__all__ = ["NightshiftError", "Predict", "asked_model", "header", "read_body", "respond"]
+def _name(given: bytes, caller: Key, body: bytes) -> str:
+    """Return the name of a request that may come again: the same for the same caller, id and bytes."""
+    if not 0 < len(given) <= REQUEST_ID_MAX:
+        raise RefusalError(400, f"X-Request-Id has {len(given)} bytes, expected 1 to {REQUEST_ID_MAX}; shorten it")
+    key = hashlib.blake2b(caller.name.encode() + b"\0" + given, digest_size=32).digest()
+    return hashlib.blake2b(body, digest_size=16, key=key).hexdigest()

@@ -1,41 +1,43 @@
 """The door: from the bytes of a request to rows a model may answer, or to every reason why not.
 
-Clean requests take a short way: they are decoded into a type made for the
-model's columns, and whole columns are compared with the contract's bounds at
-once. Whatever is unusual takes the long way, row by row through
-:meth:`Contract.check_row`, which alone decides. A property test holds the two
-ways to the same verdict.
+Clean requests take the short way of ``quick.py``. Whatever is unusual takes the
+long way, row by row through :meth:`Contract.check_row`, which alone decides. A
+property test holds the two ways to the same verdict.
 """
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
 import numpy as np
-from msgspec import UNSET, UnsetType
+import numpy.typing as npt
 
 from nightshift.predictions.record import Columns, Flaw, Turned, micros
 from nightshift.profile.contract import Contract, Problem
 from nightshift.serving.answers import RefusalError, RowFlaw
+from nightshift.serving.body import Doubled, check_count, read_rows
+from nightshift.serving.quick import Quick, Row, keys_of, read_moment, times_of
 
-ROWS_MAX = 10_000
 KEY_LENGTH_MAX = 256
 VALUE_LENGTH_MAX = 120
 SENT_LENGTH_MAX = 4_096
+FLAWS_MAX = 100
+"""Of one row; a row of a million unknown columns is told of the first hundred."""
 PROBLEMS_MAX = 1_000
+"""Of one answer."""
 AHEAD_MAX = timedelta(days=366)
-SECOND_MICROS = 1_000_000
+SINGLE_MAX = float(np.finfo(np.float32).max)
+"""Models compute in single precision."""
 
 
 @dataclass(frozen=True)
 class Admitted:
     """Rows a model may answer: as they are remembered, and as the model wants them."""
 
-    rows: list[tuple[Any, ...]]
-    matrix: np.ndarray
+    rows: list[Row]
+    matrix: npt.NDArray[np.float32]
     keys: list[str | None] | None
     times: list[int | None] | None
     flaws: dict[int, list[Flaw]] = field(default_factory=dict)
@@ -55,8 +57,8 @@ class TurnedAwayError(RefusalError):
         left_off = f" (the first {PROBLEMS_MAX:,} problems follow)" if len(problems) > PROBLEMS_MAX else ""
         super().__init__(
             422,
-            f"{len(rows)} of {count} rows break the contract; nothing was answered. "
-            f"Mend or leave out these rows and send the others again{left_off}",
+            f"{len(rows)} of {count} rows break the contract, so nothing was answered; "
+            f"mend or leave out these rows and send the others again{left_off}",
             problems=problems[:PROBLEMS_MAX],
         )
 
@@ -83,6 +85,7 @@ class Door:
             for name, kind in columns.kinds.items()
             if kind == "categorical"
         }
+        self._quick = self._short_way()
 
     def admit(self, body: bytes, now: datetime) -> Admitted:
         """Return the rows of a JSON body.
@@ -94,9 +97,10 @@ class Door:
         TurnedAwayError
             If a row breaks the contract; with every problem of every row.
         """
-        return self._admit_slowly(read_rows(body), now)
+        return self._admit_quickly(body, now) or self.admit_rows(read_rows(body), now)
 
-    def _admit_slowly(self, sent: list[dict[str, Any]], now: datetime) -> Admitted:
+    def admit_rows(self, sent: list[dict[str, Any]], now: datetime) -> Admitted:
+        """Return decoded rows, each looked at on its own; raises what :meth:`admit` raises."""
         looked = [self._look(number, row, now) for number, row in enumerate(sent)]
         turned = [row.turned() for row in looked if row.is_refused]
         if turned:
@@ -110,20 +114,69 @@ class Door:
             flaws={row.number: row.flaws for row in looked if row.flaws},
         )
 
+    def _admit_quickly(self, body: bytes, now: datetime) -> Admitted | None:
+        """Return the rows if they can be vouched for without looking at each, else none."""
+        decoded = self._quick.decode(body)
+        if decoded is None:
+            return None
+        check_count(len(decoded))
+        try:
+            keys = keys_of(decoded, length_max=KEY_LENGTH_MAX)
+            times = times_of(decoded, latest=micros(now + AHEAD_MAX))
+        except ValueError:
+            return None
+        matrix, unclean = self._quick.encode(decoded)
+        width = len(self._names)
+        rows = [row[:width] for row in decoded]
+        flaws: dict[int, list[Flaw]] = {}
+        for number in unclean:
+            found = self._judge(dict(zip(self._names, rows[number], strict=True)))
+            if any(flaw.refused for flaw in found):
+                return None
+            flaws[number] = found
+        return Admitted(rows, matrix, keys, times, flaws)
+
+    def _short_way(self) -> Quick:
+        """Return the short way for this contract, which is asked what it thinks of nulls rather than read."""
+        rules = {rule.name: rule for rule in self.contract.columns}
+        return Quick(
+            self.columns,
+            lower={name: rule.lower for name, rule in rules.items() if rule.lower is not None},
+            upper={name: rule.upper for name, rule in rules.items() if rule.upper is not None},
+            codes={
+                name: {value: code for value, code in codes.items() if not self._problems_of(name, value)}
+                for name, codes in self._codes.items()
+            },
+            may_be_null=frozenset(name for name in self._names if not self._problems_of(name, None)),
+        )
+
+    def _problems_of(self, name: str, value: Any) -> list[Problem]:
+        return [problem for problem in self.contract.check_row({name: value}) if problem.column == name]
+
+    def _judge(self, features: Mapping[str, Any]) -> list[Flaw]:
+        """Return what is wrong with the inputs of a row: all the contract says, and what no model can compute."""
+        flaws = [_flaw(problem) for problem in self.contract.check_row(features)]
+        named = {flaw.column for flaw in flaws if flaw.refused}
+        for name, kind in self.columns.kinds.items():
+            value = features.get(name)
+            if kind == "numeric" and isinstance(value, int | float) and name not in named and abs(value) > SINGLE_MAX:
+                flaws.append(Flaw(name, "range", _short(value), f"at most {SINGLE_MAX:.3g} in size", refused=True))
+        return flaws[:FLAWS_MAX]
+
     def _look(self, number: int, sent: dict[str, Any], now: datetime) -> "Looked":
         features = dict(sent)
-        flaws: list[Flaw] = [_flaw_of_name(name) for name in features.pop(TWICE, ())]
+        twice = sent.twice[:FLAWS_MAX] if isinstance(sent, Doubled) else ()
+        flaws = [Flaw(_short(name), "once", None, "each column once", refused=True) for name in twice]
         key = self._read_key(features, flaws)
         time = self._read_time(features, flaws, now)
-        flaws += [_flaw(problem) for problem in self.contract.check_row(features)]
+        flaws += self._judge(features)
         return Looked(number, sent, features, flaws, key, time)
 
     def _read_key(self, row: dict[str, Any], flaws: list[Flaw]) -> str | None:
-        name = self.columns.key
-        if name is None or row.get(name) is None:
-            row.pop(name, None)
+        value = row.pop(self.columns.key, None) if self.columns.key else None
+        if value is None:
             return None
-        value = row.pop(name)
+        name = str(self.columns.key)
         if isinstance(value, bool) or not isinstance(value, str | int):
             flaws.append(Flaw(name, "type", _short(value), "text or a whole number", refused=True))
         elif len(str(value)) > KEY_LENGTH_MAX:
@@ -133,31 +186,23 @@ class Door:
         return None
 
     def _read_time(self, row: dict[str, Any], flaws: list[Flaw], now: datetime) -> int | None:
-        name = self.columns.time
-        if name is None or row.get(name) is None:
-            row.pop(name, None)
+        value = row.pop(self.columns.time, None) if self.columns.time else None
+        if value is None:
             return None
-        value = row.pop(name)
+        name = str(self.columns.time)
         try:
-            time = msgspec.convert(value, datetime) if isinstance(value, str) else None
-        except msgspec.ValidationError:
-            time = None
-        if time is None or time.tzinfo is None:
-            flaws.append(
-                Flaw(name, "time", _short(value), "ISO 8601 with an offset, 2013-05-01T10:00:00Z", refused=True)
-            )
+            time = read_moment(value)
+        except (ValueError, TypeError):
+            allowed = "ISO 8601 with an offset, for example 2013-05-01T10:00:00Z"
+            flaws.append(Flaw(name, "time", _short(value), allowed, refused=True))
             return None
-        return self._plausible(name, time, flaws, now)
-
-    def _plausible(self, name: str, time: datetime, flaws: list[Flaw], now: datetime) -> int | None:
-        since = micros(time)
-        if 0 <= since <= micros(now + AHEAD_MAX):
-            return since
-        allowed = f"between 1970 and {AHEAD_MAX.days} days from now"
-        flaws.append(Flaw(name, "time", time.isoformat(), allowed, refused=True))
+        if 0 <= time <= micros(now + AHEAD_MAX):
+            return time
+        allowed = f"from 1970 to {AHEAD_MAX.days} days from now"
+        flaws.append(Flaw(name, "time", _short(value), allowed, refused=True))
         return None
 
-    def _encode(self, rows: list[tuple[Any, ...]]) -> np.ndarray:
+    def _encode(self, rows: Sequence[Row]) -> npt.NDArray[np.float32]:
         """Return the rows as the model wants them: categories as codes, nothing as NaN."""
         matrix = np.empty((len(rows), len(self._names)), dtype=np.float64)
         for place, (name, column) in enumerate(zip(self._names, zip(*rows, strict=True), strict=True)):
@@ -182,93 +227,29 @@ class Looked:
         return any(flaw.refused for flaw in self.flaws)
 
     def turned(self) -> Turned:
-        sent = {name: value for name, value in self.sent.items() if name is not TWICE}
-        text = msgspec.json.encode(sent).decode()
+        """Return the row as the log keeps it."""
+        text = msgspec.json.encode(self.sent).decode()
         return Turned(self.number, text[:SENT_LENGTH_MAX], self.flaws, self.key, self.time)
 
 
-TWICE: Any = "\x00twice"
-"""Under this name a decoded object holds the names that it has more than once."""
-
-
-class _Body(msgspec.Struct, forbid_unknown_fields=True):
-    row: Any = UNSET
-    rows: Any = UNSET
-
-
-def read_rows(body: bytes) -> list[dict[str, Any]]:
-    """Return the rows of a request's JSON, decoded but not yet checked.
-
-    Raises
-    ------
-    RefusalError
-        400 if it is no JSON, 413 if it has too many rows, 422 if it is no request.
-    """
-    content = _decode(body)
-    if not isinstance(content, dict) or set(content) - {TWICE} not in ({"row"}, {"rows"}) or TWICE in content:
-        raise RefusalError(422, 'the body must be {"row": {…}} or {"rows": [{…}, …]} and nothing else')
-    rows = [content["row"]] if "row" in content else content["rows"]
-    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise RefusalError(422, "a row must be an object of named fields, and rows a list of them")
-    if not rows:
-        raise RefusalError(422, "rows is empty; send at least one row")
-    if len(rows) > ROWS_MAX:
-        raise RefusalError(
-            413, f"{len(rows):,} rows in one request, at most {ROWS_MAX:,} are taken; send them in parts"
-        )
-    return rows
-
-
-def _decode(body: bytes) -> Any:
-    try:
-        text = body.decode()
-        return json.loads(text, object_pairs_hook=_object, parse_constant=_no_constant, parse_int=_int)
-    except (ValueError, RecursionError) as error:
-        reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)[:200]
-        raise RefusalError(400, f"the body is no JSON: {reason}") from None
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        seen: set[str] = set()
-        found[TWICE] = sorted({name for name, _ in pairs if name in seen or seen.add(name)})  # type: ignore[func-returns-value]  # add returns none, which is what makes this a filter
-    return found
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON; send null for what is not known")
-
-
-def _int(digits: str) -> int | float:
-    return int(digits) if len(digits) <= 19 else float(digits)
-
-
 def _flaw(problem: Problem) -> Flaw:
-    return Flaw(problem.column, problem.rule, _short(problem.value), problem.allowed, problem.refused)
-
-
-def _flaw_of_name(name: str) -> Flaw:
-    return Flaw(_short(name), "once", None, "each column once", refused=True)
+    return Flaw(_short(problem.column), problem.rule, _short(problem.value), _short(problem.allowed), problem.refused)
 
 
 def _short(value: Any) -> Any:
     """Return a value that is safe to repeat: bounded, and JSON."""
-    if isinstance(value, str):
-        return value if len(value) <= VALUE_LENGTH_MAX else value[:VALUE_LENGTH_MAX] + "…"
-    if value is None or isinstance(value, bool | int | float):
+    if value is None or isinstance(value, bool | int):
         return value
-    text = msgspec.json.encode(value).decode()
+    if isinstance(value, float):
+        return value if np.isfinite(value) else str(value)
+    text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
     return text if len(text) <= VALUE_LENGTH_MAX else text[:VALUE_LENGTH_MAX] + "…"
 
 
 def _plain(value: Any) -> Any:
-    return value
+    return float(value) if isinstance(value, int) else value
 
 
 def _or_none(values: Iterable[Any]) -> list[Any] | None:
     found = list(values)
     return found if any(value is not None for value in found) else None
-
-
-__all__ = ["UTC", "Admitted", "Door", "TurnedAwayError", "UnsetType", "read_rows"]
