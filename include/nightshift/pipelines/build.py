@@ -6,23 +6,45 @@ own, and can be run twice. The order and what stops it are in
 """
 
 import shutil
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
+from nightshift.card import CardContent, write_card
 from nightshift.data.snapshot import days_in, write_partitions
-from nightshift.data.split import make_splits
 from nightshift.data.source import load_source
+from nightshift.data.split import make_splits
 from nightshift.data.tables import assemble as assemble_table
-from nightshift.errors import ReturnToSenderError
+from nightshift.errors import BrokenDataError, ReleaseError, ReturnToSenderError
+from nightshift.files import write_text
+from nightshift.ledger import Kind as EntryKind
 from nightshift.lineage.code import CodeVersion, read_code
 from nightshift.lineage.data import DatasetVersion
 from nightshift.lineage.environment import Environment, read_environment
 from nightshift.lineage.record import Lineage
+from nightshift.model.evaluate import Champion
+from nightshift.model.evaluate import evaluate as evaluate_rows
+from nightshift.model.package import ModelPackage, open_package, write_package
+from nightshift.model.train import TrainedModel, predict_matrix
+from nightshift.model.train import train as fit
+from nightshift.pipelines.output import OUTPUT, label_kind, output_of
+from nightshift.pipelines.rehearse import rehearse as rehearse_package
 from nightshift.pipelines.request import BuildRequest, Cause, outside_calendar
 from nightshift.pipelines.work import Outcome, Then, Work
+from nightshift.profile.contract import Contract
+from nightshift.profile.expectations import validate as validate_rows
+from nightshift.profile.profile import Profile
+from nightshift.spec import Kind, ModelSpec
+from nightshift.verdict import Status
 
 LEASE_LASTS = timedelta(hours=6)
+EVIDENCE = (
+    "request.json", "versions.json", "snapshot.json", "split.json", "lineage.json", "model/training.json",
+    "profile.json", "contract.json", "contract.yaml", "expectations.json", "evaluation.json", "verdict.json",
+    "card.md", "card.html",
+)  # fmt: skip
 
 
 def request_of(work: Work) -> BuildRequest:
@@ -82,7 +104,8 @@ def snapshot(work: Work) -> Outcome:
     shutil.rmtree(fresh, ignore_errors=True)
     report = write_partitions(source, work.spec, have=have, as_of=request.as_of, to=fresh)
     added = f"{len(report.days)} new day(s), newest {report.newest}"
-    version = work.data.append(work.spec.name, fresh, f"{work.spec.name}: {added}")
+    timeless = {f"{name}.parquet" for name in source.static()}
+    version = work.data.append(work.spec.name, fresh, f"{work.spec.name}: {added}", replace=timeless)
     shutil.rmtree(fresh)
     work.run.write("snapshot.json", {"format": 1, "data": version.to_json(), "report": report.to_json()})
     return Outcome(f"{added}; data {version.digest[:10]} at {version.commit[:10]}")
@@ -146,10 +169,249 @@ def _close_lineage(work: Work, request: BuildRequest, pinned: DatasetVersion, di
     return lineage
 
 
+def train(work: Work) -> Outcome:
+    """Train on the oldest rows, stop by the next; write ``model/``."""
+    rows, validation = _split(work, "train"), _split(work, "validation")
+    model = fit(rows, validation, work.spec)
+    model.save(work.run.file("model"))
+    return Outcome(f"{model.rounds} rounds, validation {model.metric} {model.history[model.rounds - 1]:.4f}")
+
+
+def profile(work: Work) -> Outcome:
+    """Profile the training rows, draw the contract, and hold the rows to it.
+
+    Writes ``profile.json``, ``contract.json``, ``contract.yaml`` and ``expectations.json``.
+
+    Raises
+    ------
+    BrokenDataError
+        If the training rows break the contract drawn from themselves.
+    """
+    rows, run, spec = _split(work, "train"), work.run, work.spec
+    reference = Profile.of(rows, {**spec.kinds, spec.label.column: label_kind(spec)})
+    contract = Contract.derive(reference, spec.features)
+    quality = validate_rows(rows[list(spec.features)], contract, docs=run.file("docs"), name=f"{spec.name} training")
+    run.write("expectations.json", quality.to_json())
+    if not quality.success:
+        raise BrokenDataError(
+            "the training rows break their own contract: " + "; ".join(check.sentence for check in quality.checks)
+        )
+    run.write("profile.json", reference.to_json())
+    write_text(run.file("contract.yaml"), contract.to_yaml())
+    run.write("contract.json", contract.to_json())
+    return Outcome(f"{len(reference.columns)} columns profiled, contract drawn and kept by all {len(rows):,} rows")
+
+
+def package(work: Work) -> Outcome:
+    """Put model, contract and profiles into the folder that will be served; write ``package/``.
+
+    The profile of the output is of answers to test rows: those to rows it
+    learned from would look better than life.
+    """
+    run, spec, test = work.run, work.spec, _split(work, "test")
+    model = TrainedModel.load(run.file("model"))
+    answers = predict_matrix(model.booster, model.encoding.matrix(test), model.encoding)
+    output = Profile.of(pd.DataFrame({OUTPUT: output_of(answers, spec)}), {OUTPUT: Kind.NUMERIC})
+    draft = run.file(".package.tmp")
+    shutil.rmtree(draft, ignore_errors=True)
+    manifest = write_package(
+        draft,
+        model,
+        spec,
+        contract=run.read("contract.json"),
+        profile={"inputs": run.read("profile.json"), "output": output.to_json()},
+        test=test,
+        lineage_digest=run.read("lineage.json")["digest"],
+    )
+    shutil.rmtree(run.file("package"), ignore_errors=True)
+    draft.rename(run.file("package"))
+    open_package(run.file("package"))
+    parity = manifest["parity"]
+    serves = "UBJ and ONNX agree" if parity["onnx_is_faithful"] else "ONNX is not faithful and left out"
+    return Outcome(f"{serves} on {parity['rows']:,} golden rows")
+
+
+def evaluate(work: Work) -> Outcome:
+    """Judge the candidate on rows it has not seen, and against the champion on rows neither has.
+
+    Writes ``evaluation.json`` and ``verdict.json``. Stops, with the champion
+    kept, if a gate is not met.
+    """
+    spec, test, candidate = work.spec, _split(work, "test"), open_package(work.run.file("package"))
+    result = evaluate_rows(
+        candidate.predict, test, spec, classes=candidate.classes, champion=_champion(work), seed=spec.training.seed
+    )
+    verdict = result.verdict(spec)
+    work.run.write("evaluation.json", result.to_json())
+    work.run.write("verdict.json", verdict.to_json())
+    if verdict.status is Status.PASS:
+        return Outcome("PASS: " + "; ".join(check.sentence for check in verdict.checks))
+    work.ledger.append(
+        spec.name, EntryKind.BUILD, start=test[spec.time.column].min(), end=request_of(work).as_of,
+        body={"run": work.holder, "version": None, "verdict": verdict.to_json(), "why": verdict.why}, now=work.now(),
+    )  # fmt: skip
+    work.ledger.end_lease(spec.name, work.holder, now=work.now())
+    return Outcome(f"FAIL, kept the champion: {verdict.why}", Then.STOP)
+
+
+def register(work: Work) -> Outcome:
+    """Enter the release with all its evidence; write ``release.json``, ``card.md`` and ``card.html``.
+
+    The same lineage is the same version, however often this runs.
+    """
+    run, spec, request = work.run, work.spec, request_of(work)
+    lineage, splits = Lineage.from_json(run.read("lineage.json")), run.read("split.json")
+    evaluation = run.read("evaluation.json")
+    write_card(run.path, _card(work, lineage))
+    opened = open_package(run.file("package"))
+    release = work.registry.register(
+        spec.name,
+        run.file("package"),
+        {name: run.file(name) for name in EVIDENCE},
+        lineage_digest=lineage.digest,
+        package_digest=opened.digest,
+        tags={
+            "code_commit": lineage.code.commit,
+            "data_revision": lineage.data.commit if lineage.data else "",
+            "spec_digest": lineage.spec_digest,
+            "run_folder": str(run.path),
+            "as_of": request.as_of.isoformat(),
+            "learned_until": splits["splits"]["validation"]["end"],
+            "reproducible": str(lineage.reproducible).lower(),
+            "reason": request.reason,
+        },
+        metrics=_flat_metrics(evaluation),
+        params={**spec.training.model_dump(exclude={"parameters"}), **spec.training.parameters},
+        inputs=_inputs(splits),
+        run_name=work.run.path.name,
+    )
+    run.write("release.json", release.to_json())
+    return Outcome(f"version {release.version}" + ("" if lineage.reproducible else ", NOT REPRODUCIBLE"))
+
+
+def rehearse(work: Work) -> Outcome:
+    """Start the real server with the registered version and ask it what it must know; write ``rehearsal.json``."""
+    release = work.run.read("release.json")
+    folder = work.registry.fetch(work.spec.name, release["version"])
+    rows, answers = _admissible_golden_rows(open_package(folder), work.spec)
+    result = rehearse_package(folder, work.spec, work.settings, work.run.path, rows=rows, answers=answers)
+    work.run.write("rehearsal.json", result.to_json())
+    return Outcome(
+        f"{result.golden_rows:,} golden rows answered as recorded, {result.refused} bad ones refused, "
+        f"ready in {result.ready_seconds:.1f} s, {result.latency_ms_median:.1f} ms a row"
+    )
+
+
+def _admissible_golden_rows(opened: ModelPackage, spec: ModelSpec) -> tuple[list[dict[str, Any]], np.ndarray]:
+    """Return the golden rows that the contract lets in; the edges are made to be odd."""
+    rows, answers = opened.golden_rows()
+    contract = Contract.from_json(opened.contract)
+    places = [
+        place for place, row in enumerate(rows) if not any(problem.refused for problem in contract.check_row(row))
+    ]
+    if not places:
+        raise ReleaseError(f"{opened.folder}: the contract refuses all {len(rows)} golden rows; look at contract.yaml")
+    return [rows[place] for place in places], output_of(answers[places], spec)
+
+
+def promote(work: Work) -> Outcome:
+    """Make the version the champion, if the request and the declaration say so and no newer build took over.
+
+    The alias moves first, then the ledger is told: a run that is killed between
+    the two does both again, which changes nothing that is done.
+
+    Raises
+    ------
+    ReleaseError
+        If another build took the lease since this one began.
+    """
+    spec, request, release = work.spec, request_of(work), work.run.read("release.json")
+    version = release["version"]
+    if not request.promote or spec.promotion == "manual":
+        work.ledger.end_lease(spec.name, work.holder, now=work.now())
+        return Outcome(f"version {version} is registered; nothing goes live, as was asked", Then.SKIP)
+    lease = work.ledger.lease(spec.name)
+    if lease is None or lease.holder != work.holder:
+        raise ReleaseError(
+            f"{work.holder} may not promote version {version} of {spec.name}: a newer build "
+            f"({lease.holder if lease else 'none'}) took the lease. Nothing was changed; let that build end."
+        )
+    before = work.registry.champion(spec.name)
+    promoted = {"promoted_by": request.user or str(request.cause), "promoted_because": request.reason}
+    work.registry.promote(spec.name, version, tags=promoted)
+    _remember_promotion(work, request, version, before.version if before else None)
+    work.ledger.end_lease(spec.name, work.holder, now=work.now())
+    was = f", before it {before.version}" if before else ", the first"
+    return Outcome(f"Lock 'n' load! Version {version} is the champion{was}", event={"version": version})
+
+
+def _remember_promotion(work: Work, request: BuildRequest, version: str, before: str | None) -> None:
+    """Append the promotion, unless an earlier try of this run has."""
+    body = {
+        "version": version,
+        "before": before,
+        "run": work.holder,
+        "cause": str(request.cause),
+        "reason": request.reason,
+        "user": request.user,
+    }
+    told = [entry.body["run"] for entry in work.ledger.entries(work.spec.name, EntryKind.PROMOTION)]
+    if work.holder not in told:
+        work.ledger.append(
+            work.spec.name, EntryKind.PROMOTION, start=request.as_of, end=request.as_of, body=body, now=work.now()
+        )
+
+
+def _champion(work: Work) -> Champion | None:
+    release = work.registry.champion(work.spec.name)
+    if release is None:
+        return None
+    opened = open_package(work.registry.fetch(work.spec.name, release.version))
+    return Champion(release.version, opened.predict, datetime.fromisoformat(release.tags["learned_until"]))
+
+
+def _card(work: Work, lineage: Lineage) -> CardContent:
+    run, trained = work.run, work.run.read("model/training.json")
+    return CardContent(
+        spec=work.spec.model_dump(mode="json"),
+        lineage={**lineage.to_json(), "problems": lineage.problems()},
+        splits=run.read("split.json"),
+        training=trained,
+        evaluation=run.read("evaluation.json"),
+        verdict=run.read("verdict.json"),
+        request=run.read("request.json"),
+    )
+
+
+def _flat_metrics(evaluation: dict[str, Any]) -> dict[str, float]:
+    """Return metrics as MLflow takes them: one number each, with the interval's ends beside."""
+    return {
+        name if part == "value" else f"{name}_{part}": value
+        for name, interval in evaluation["metrics"].items()
+        for part, value in interval.items()
+        if value is not None
+    }
+
+
+def _inputs(splits: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    pinned = splits["pinned"]
+    source = f"{pinned['registry']}@{pinned['commit']}:{pinned['path']}"
+    return {
+        name: {"digest": record["digest"], "source": f"{source}/{name}.parquet", "rows": record["rows"]}
+        for name, record in splits["splits"].items()
+    }
+
+
+def _split(work: Work, name: str) -> pd.DataFrame:
+    return pd.read_parquet(work.run.file(f"splits/{name}.parquet"))
+
+
 def _write_rows(work: Work, name: str, rows: pd.DataFrame) -> None:
     draft = work.run.file(f".{name}.tmp")
     rows.to_parquet(draft, index=False)
     draft.replace(work.run.file(name))
 
 
-STEPS = (check_versions, snapshot, assemble, split)
+STEPS = (
+    check_versions, snapshot, assemble, split, train, profile, package, evaluate, register, rehearse, promote
+)  # fmt: skip
