@@ -7,6 +7,7 @@ own, and can be run twice. The order and what stops it are in
 
 import shutil
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,7 @@ from nightshift.lineage.record import Lineage
 from nightshift.model.evaluate import Champion
 from nightshift.model.evaluate import evaluate as evaluate_rows
 from nightshift.model.package import ModelPackage, open_package, write_package
-from nightshift.model.train import TrainedModel, predict_matrix
+from nightshift.model.train import TrainedModel
 from nightshift.model.train import train as fit
 from nightshift.pipelines.output import OUTPUT, label_kind, output_of
 from nightshift.pipelines.rehearse import rehearse as rehearse_package
@@ -173,8 +174,9 @@ def train(work: Work) -> Outcome:
     """Train on the oldest rows, stop by the next; write ``model/``."""
     rows, validation = _split(work, "train"), _split(work, "validation")
     model = fit(rows, validation, work.spec)
-    model.save(work.run.file("model"))
-    return Outcome(f"{model.rounds} rounds, validation {model.metric} {model.history[model.rounds - 1]:.4f}")
+    model.write(work.run.file("model"))
+    watched, seen = next(iter(model.history.items()))
+    return Outcome(f"{model.best_iteration + 1} rounds, validation {watched} {seen[model.best_iteration]:.4f}")
 
 
 def profile(work: Work) -> Outcome:
@@ -209,26 +211,20 @@ def package(work: Work) -> Outcome:
     learned from would look better than life.
     """
     run, spec, test = work.run, work.spec, _split(work, "test")
-    model = TrainedModel.load(run.file("model"))
-    answers = predict_matrix(model.booster, model.encoding.matrix(test), model.encoding)
-    output = Profile.of(pd.DataFrame({OUTPUT: output_of(answers, spec)}), {OUTPUT: Kind.NUMERIC})
-    draft = run.file(".package.tmp")
-    shutil.rmtree(draft, ignore_errors=True)
+    model = TrainedModel.read(run.file("model"))
+    output = Profile.of(pd.DataFrame({OUTPUT: output_of(model.predict(test), spec)}), {OUTPUT: Kind.NUMERIC})
     manifest = write_package(
-        draft,
+        run.file("package"),
         model,
         spec,
         contract=run.read("contract.json"),
         profile={"inputs": run.read("profile.json"), "output": output.to_json()},
-        test=test,
+        golden=test,
+        lock=work.settings.lock,
         lineage_digest=run.read("lineage.json")["digest"],
     )
-    shutil.rmtree(run.file("package"), ignore_errors=True)
-    draft.rename(run.file("package"))
-    open_package(run.file("package"))
-    parity = manifest["parity"]
-    serves = "UBJ and ONNX agree" if parity["onnx_is_faithful"] else "ONNX is not faithful and left out"
-    return Outcome(f"{serves} on {parity['rows']:,} golden rows")
+    formats = "all formats agree" if manifest.has_onnx else "ONNX is not faithful and left out, the others agree"
+    return Outcome(f"{formats} on {manifest.golden_rows:,} golden rows")
 
 
 def evaluate(work: Work) -> Outcome:
@@ -267,7 +263,7 @@ def register(work: Work) -> Outcome:
     release = work.registry.register(
         spec.name,
         run.file("package"),
-        {name: run.file(name) for name in EVIDENCE},
+        {Path(name).name: run.file(name) for name in EVIDENCE},
         lineage_digest=lineage.digest,
         package_digest=opened.digest,
         tags={
@@ -304,14 +300,13 @@ def rehearse(work: Work) -> Outcome:
 
 def _admissible_golden_rows(opened: ModelPackage, spec: ModelSpec) -> tuple[list[dict[str, Any]], np.ndarray]:
     """Return the golden rows that the contract lets in; the edges are made to be odd."""
-    rows, answers = opened.golden_rows()
-    contract = Contract.from_json(opened.contract)
+    rows, contract = opened.golden.rows, Contract.from_json(opened.contract)
     places = [
         place for place, row in enumerate(rows) if not any(problem.refused for problem in contract.check_row(row))
     ]
     if not places:
-        raise ReleaseError(f"{opened.folder}: the contract refuses all {len(rows)} golden rows; look at contract.yaml")
-    return [rows[place] for place in places], output_of(answers[places], spec)
+        raise ReleaseError(f"the contract of {opened.model} refuses all {len(rows)} golden rows; look at contract.yaml")
+    return [rows[place] for place in places], output_of(opened.golden.answers[places], spec)
 
 
 def promote(work: Work) -> Outcome:

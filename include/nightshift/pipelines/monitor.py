@@ -90,7 +90,7 @@ def compare(work: Work) -> Outcome:
         return Outcome("too few rows to compare")
     reference, current = _reference(work), work.run.read("profile.json")
     limits = work.spec.monitor.limits
-    importance = _package(work).manifest["importance"]
+    importance = _evidence(work, "training.json")["importance"]
     inputs = compare_profiles(
         reference["inputs"], Profile.from_json(current["inputs"]), importance=importance, limits=limits
     )
@@ -227,9 +227,8 @@ def _champion_as_of(work: Work) -> datetime | None:
 
 def _expected_metrics(work: Work) -> dict[str, float | None]:
     """Return the metrics that the release showed on its own test rows."""
-    version = str(work.run.read("window.json")["version"])
-    evaluation = read_json(work.registry.evidence(work.spec.name, version, "evaluation.json"))
-    return {name: interval["value"] for name, interval in evaluation["metrics"].items()}
+    metrics = _evidence(work, "evaluation.json")["metrics"]
+    return {name: interval["value"] for name, interval in metrics.items()}
 
 
 def _performance_checks(measured: Performance, expected: Mapping[str, float | None], policy: Monitor) -> list[Check]:
@@ -268,6 +267,12 @@ def _package(work: Work) -> ModelPackage:
     """Return the package of the version that answered the window."""
     version = str(work.run.read("window.json")["version"])
     return open_package(work.registry.fetch(work.spec.name, version))
+
+
+def _evidence(work: Work, name: str) -> Any:
+    """Return a piece of evidence of the version that answered the window."""
+    version = str(work.run.read("window.json")["version"])
+    return read_json(work.registry.evidence(work.spec.name, version, name))
 
 
 def _reference(work: Work) -> dict[str, Profile]:
