@@ -1,54 +1,136 @@
-"""Rows with known answers: asked after every load, and of every format before registration."""
+"""Rows with known answers: whoever opens a package asks them first."""
 
-import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-import xgboost as xgb
+import numpy.typing as npt
 
 from nightshift.model.encoding import Encoding
+from nightshift.spec import Kind
 
 if TYPE_CHECKING:
     import pandas as pd
 
-ROWS = 1000
-UNSEEN = "never seen in training"
-Row = dict[str, Any]
+FORMAT = 1
+ORDINARY_ROWS = 1000
+SPLIT_POINTS = 400
+UNSEEN = "\N{REPLACEMENT CHARACTER} never seen in training"
+Answers = npt.NDArray[np.float32]
 
 
-def golden_rows(test: "pd.DataFrame", encoding: Encoding, *, rows: int = ROWS) -> list[Row]:
-    """Return up to ``rows`` test rows, evenly spread in time, as a caller would send them (None for missing)."""
-    places = np.unique(np.linspace(0, max(len(test) - 1, 0), min(rows, len(test))).astype(int))
-    chosen = test.iloc[places][list(encoding.columns)]
-    return [{str(name): _plain(value) for name, value in row.items()} for row in chosen.to_dict("records")]
+@dataclass(frozen=True)
+class Golden:
+    """Rows in the caller's values and what the native file answers to them.
 
-
-def edge_rows(booster: xgb.Booster, encoding: Encoding, like: Sequence[Row]) -> list[Row]:
-    """Return rows where formats part ways first: nothing known, unseen categories, both sides of split points.
-
-    Each is a plain row with one thing changed. Split points are the booster's
-    own thresholds, met exactly and missed by the smallest step of a float32.
+    ``origins`` says where a row is from: ``test`` rows are real; the edges
+    (``missing``, ``unseen``, ``split``) may break the contract and are asked of
+    the model only, not of the door.
     """
-    plain = dict(like[0]) if like else dict.fromkeys(encoding.columns)
-    rows: list[Row] = [dict.fromkeys(encoding.columns)]
-    rows += [{**plain, name: None} for name in encoding.columns]
-    rows += [{**plain, name: UNSEEN} for name in encoding.categories]
-    for name, points in _split_points(booster).items():
-        for point in points[:20]:
-            exact = np.float32(point)
-            below, above = np.nextafter(exact, np.float32(-np.inf)), np.nextafter(exact, np.float32(np.inf))
-            rows += [{**plain, name: float(value)} for value in (below, exact, above)]
-    return rows
+
+    columns: tuple[str, ...]
+    values: tuple[tuple[Any, ...], ...]
+    origins: tuple[str, ...]
+    answers: Answers
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """Every row by column name."""
+        return [dict(zip(self.columns, values, strict=True)) for values in self.values]
+
+    @property
+    def ordinary(self) -> tuple[list[dict[str, Any]], list[Any]]:
+        """The real rows, as a caller would send them, and their answers."""
+        real = [place for place, origin in enumerate(self.origins) if origin == "test"]
+        rows = self.rows
+        return [rows[place] for place in real], self.answers[real].tolist()
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "format": FORMAT,
+            "columns": list(self.columns),
+            "values": [list(values) for values in self.values],
+            "origins": list(self.origins),
+            "answers": self.answers.astype(np.float64).tolist(),
+        }
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> Self:
+        return cls(
+            tuple(content["columns"]),
+            tuple(tuple(values) for values in content["values"]),
+            tuple(content["origins"]),
+            np.asarray(content["answers"], dtype=np.float32),
+        )
 
 
-def _split_points(booster: xgb.Booster) -> Mapping[str, list[float]]:
-    table = booster.trees_to_dataframe()
-    numeric = table[(table["Feature"] != "Leaf") & table["Split"].notna()]
-    return {str(name): sorted(set(map(float, points))) for name, points in numeric.groupby("Feature")["Split"]}
+def golden_rows(
+    rows: "pd.DataFrame", encoding: Encoding, split_points: Mapping[str, Sequence[float]]
+) -> tuple[list[tuple[Any, ...]], list[str]]:
+    """Return rows to ask (values in column order) and where each is from.
+
+    Up to 1,000 of ``rows`` spread evenly; then one of them with everything
+    missing, with each column missing, with each category never seen, and on
+    both sides of split points of every numeric column.
+
+    Parameters
+    ----------
+    rows
+        Real rows, at least one; those of the test split.
+    split_points
+        Thresholds of each column; float32 in float64.
+    """
+    places = np.unique(np.linspace(0, len(rows) - 1, min(len(rows), ORDINARY_ROWS)).round().astype(int))
+    real = _plain(rows.iloc[places], encoding)
+    plain = real[len(real) // 2]
+    edges = [("missing", (None,) * len(plain))]
+    for place, kind in enumerate(encoding.kinds.values()):
+        edges.append(("missing", _changed(plain, place, None)))
+        if kind is Kind.CATEGORICAL:
+            edges.append(("unseen", _changed(plain, place, UNSEEN)))
+    edges += _sides(real, encoding, split_points)
+    return [*real, *(values for _, values in edges)], ["test"] * len(real) + [origin for origin, _ in edges]
 
 
-def _plain(value: Any) -> Any:
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return None
-    return value.item() if isinstance(value, np.generic) else value
+def _sides(
+    real: list[tuple[Any, ...]], encoding: Encoding, split_points: Mapping[str, Sequence[float]]
+) -> list[tuple[str, tuple[Any, ...]]]:
+    """Return rows just below and exactly at thresholds, which is the other side."""
+    share = max(1, SPLIT_POINTS // max(1, len(split_points)))
+    edges = []
+    for name, points in split_points.items():
+        place = encoding.columns.index(name)
+        chosen = np.unique(np.linspace(0, len(points) - 1, min(share, len(points))).round().astype(int))
+        for number, point in enumerate(sorted(points)[at] for at in chosen):
+            row = real[(number * 7) % len(real)]
+            below = float(np.nextafter(np.float32(point), np.float32(-np.inf)))
+            edges += [("split", _changed(row, place, below)), ("split", _changed(row, place, float(point)))]
+    return edges
+
+
+def _plain(rows: "pd.DataFrame", encoding: Encoding) -> list[tuple[Any, ...]]:
+    """Return rows as JSON could hold them: text, numbers, and None for what is missing."""
+    columns = []
+    for name, kind in encoding.kinds.items():
+        values, missing = rows[name].astype(object).tolist(), rows[name].isna().tolist()
+        cast = str if kind is Kind.CATEGORICAL else float
+        columns.append([None if gone else cast(value) for value, gone in zip(values, missing, strict=True)])
+    return list(zip(*columns, strict=True))
+
+
+def _changed(row: tuple[Any, ...], place: int, value: Any) -> tuple[Any, ...]:
+    return (*row[:place], value, *row[place + 1 :])
+
+
+def worst_difference(answers: Answers, expected: Answers) -> float:
+    """Return how far answers are apart: absolute below 1, relative above; infinite if shapes or NaN differ.
+
+    >>> worst_difference(np.array([0.5, 200.0]), np.array([0.5, 202.0]))  # doctest: +ELLIPSIS
+    0.0099...
+    """
+    if answers.shape != expected.shape:
+        return float("inf")
+    apart = np.abs(answers.astype(np.float64) - expected) / np.maximum(1.0, np.abs(expected))
+    worst = float(np.max(apart, initial=0.0))
+    return worst if np.isfinite(worst) else float("inf")

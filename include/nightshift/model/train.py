@@ -121,7 +121,10 @@ def train(train: pd.DataFrame, validation: pd.DataFrame, spec: ModelSpec) -> Tra
     parameters = _parameters(spec, classes)
     history: dict[str, dict[str, list[float]]] = {}
     stopping = xgboost.callback.EarlyStopping(
-        spec.training.early_stopping_rounds, data_name=WATCHED, metric_name=parameters["eval_metric"], save_best=True
+        rounds=spec.training.early_stopping_rounds,
+        data_name=WATCHED,
+        metric_name=parameters["eval_metric"],
+        save_best=True,
     )
     try:
         booster = xgboost.train(
@@ -134,7 +137,9 @@ def train(train: pd.DataFrame, validation: pd.DataFrame, spec: ModelSpec) -> Tra
             verbose_eval=False,
         )
     except xgboost.core.XGBoostError as error:
-        raise TrainingError(f"XGBoost refuses training.parameters {spec.training.parameters}: {_first_line(error)}") from error  # fmt: skip
+        raise TrainingError(
+            f"XGBoost refuses training.parameters {spec.training.parameters}: {str(error).partition(chr(10))[0]}"
+        ) from error
     return TrainedModel(
         booster=booster,
         encoding=encoding,
@@ -197,8 +202,8 @@ def _refuse(train: pd.DataFrame, validation: pd.DataFrame, spec: ModelSpec) -> N
             problems.append(f"{name} has no rows; widen split.{name}")
         else:
             problems += [f"{name}: {problem}" for problem in _row_problems(rows, spec)]
-    if not problems and _is_multiclass(spec):
-        problems += _class_problems(train[spec.label.column], validation[spec.label.column])
+    if not problems:
+        problems += _class_problems(train[spec.label.column], validation[spec.label.column], spec)
     if problems:
         raise TrainingError(f"{spec.name} cannot be trained:\n" + "\n".join(f"  - {problem}" for problem in problems))
 
@@ -219,8 +224,6 @@ def _row_problems(rows: pd.DataFrame, spec: ModelSpec) -> list[str]:
         problems.append(f"{int(labels.isna().sum())} rows have no {spec.label.column}; only labelled rows teach")
     elif spec.task is Task.BINARY and not set(labels.unique()) <= {0, 1}:
         problems.append(f"{spec.label.column} holds {sorted(map(str, labels.unique()))[:5]}; a binary label is 0 or 1")
-    elif spec.task is not Task.REGRESSION and labels.nunique() < 2:
-        problems.append(f"{spec.label.column} is {labels.iloc[0]!r} in every row; a class alone teaches nothing")
     elif spec.task is Task.REGRESSION and not np.isfinite(labels.to_numpy(dtype=np.float64)).all():
         problems.append(f"{spec.label.column} holds infinite numbers; mend the source")
     return problems
@@ -231,10 +234,10 @@ def _infinite(rows: pd.DataFrame, spec: ModelSpec) -> list[str]:
     return [name for name in numeric if np.isinf(rows[name].to_numpy()).any()]
 
 
-def _class_problems(train: "pd.Series[Any]", validation: "pd.Series[Any]") -> list[str]:
-    strange = sorted(set(validation.astype(str)) - set(train.astype(str)))
+def _class_problems(train: "pd.Series[Any]", validation: "pd.Series[Any]", spec: ModelSpec) -> list[str]:
+    if spec.task is Task.REGRESSION:
+        return []
+    if train.nunique() < 2:
+        return [f"train: {spec.label.column} is {train.iloc[0]!r} in every row; one class teaches nothing"]
+    strange = sorted(set(validation.astype(str)) - set(train.astype(str))) if spec.task is Task.MULTICLASS else []
     return [f"validation has classes that train lacks: {', '.join(strange[:5])}; widen split.train"] if strange else []
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0]
