@@ -7,8 +7,7 @@ a dozen calls of a public API, by processes that serve or that live for seconds.
 
 import time
 import weakref
-from collections.abc import Iterator
-from http import HTTPStatus
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
@@ -96,9 +95,9 @@ class MlflowServer:
         """Return the bytes at an artifact's address."""
         return self._request("GET", _artifact_path(uri)).content
 
-    def is_healthy(self) -> bool:
-        """Whether it answers and says it is well."""
-        return self._request("GET", "/health").status_code == HTTPStatus.OK
+    def check_health(self) -> None:
+        """Return if it answers and says it is well."""
+        self._request("GET", "/health")
 
     def _ask(self, method: str, path: str, **what: Any) -> dict[str, Any]:
         answer = self._request(method, path, whole_json=True, **what)
@@ -137,6 +136,15 @@ class MlflowServer:
             f"the model registry at {self.address} did not answer within {self._wait_seconds:g} s ({trouble}). "
             "Look with `nightshift status`, start it with `make up`, or set NIGHTSHIFT_MLFLOW to where it listens."
         )
+
+
+def as_pairs(values: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Return a mapping as MLflow writes tags and parameters.
+
+    >>> as_pairs({"rounds": 300})
+    [{'key': 'rounds', 'value': '300'}]
+    """
+    return [{"key": key, "value": str(value)} for key, value in values.items()]
 
 
 def _passing_trouble(answer: httpx.Response, whole_json: bool) -> str | None:

@@ -1,0 +1,95 @@
+"""Verified local copies of packages: whole and proven, or not there."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from uuid import uuid4
+
+from nightshift.errors import PackageError, ReleaseError
+from nightshift.files import file_digest, read_json, write_bytes
+from nightshift.registry.release import file_name
+
+MANIFEST = "manifest.json"
+
+
+def is_intact(folder: Path, package_digest: str) -> bool:
+    """Whether ``folder`` holds the package of this digest, with every file of its manifest as it was."""
+    try:
+        return file_digest(folder / MANIFEST) == package_digest and not _changed_files(folder)
+    except (OSError, PackageError):
+        return False
+
+
+def check_manifest(folder: Path, package_digest: str, what: str) -> None:
+    """Return if the manifest in ``folder`` has this digest.
+
+    Raises
+    ------
+    PackageError
+        If not; the message calls the package ``what`` and names both digests.
+    """
+    try:
+        found = file_digest(folder / MANIFEST)
+    except OSError as error:
+        raise PackageError(f"{what} has no readable {MANIFEST} ({error}); write the package first") from None
+    if found != package_digest:
+        raise PackageError(
+            f"{what} has a {MANIFEST} with digest {found}, expected {package_digest}; restore it, or build again"
+        )
+
+
+def make_copy(folder: Path, *, package_digest: str, read: Callable[[str], bytes], what: str) -> None:
+    """Put a package at ``folder``, over a damaged one: the manifest first, then exactly the files that it names.
+
+    Parameters
+    ----------
+    read
+        Returns the bytes of one file of the package by its name.
+    what
+        What to call the package in messages.
+
+    Raises
+    ------
+    PackageError
+        If a file is not what it was registered as; nothing is left behind.
+    """
+    draft = folder.parent / f".package.{uuid4().hex}.tmp"
+    try:
+        write_bytes(draft / MANIFEST, read(MANIFEST))
+        check_manifest(draft, package_digest, what)
+        for name in _named_files(draft):
+            write_bytes(draft / name, read(name))
+        changed = _changed_files(draft)
+        if changed:
+            raise PackageError(f"{what} was changed: {'; '.join(changed)}. Restore it, or build again")
+        _put(draft, folder, package_digest)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def _put(draft: Path, folder: Path, package_digest: str) -> None:
+    """Rename ``draft`` to ``folder``; a damaged copy in the way is removed, a good one of a twin is kept."""
+    if folder.exists() and not is_intact(folder, package_digest):
+        away = draft.with_suffix(".old")
+        folder.rename(away)
+        shutil.rmtree(away)
+    try:
+        draft.rename(folder)
+    except OSError:
+        if not is_intact(folder, package_digest):
+            raise
+
+
+def _named_files(folder: Path) -> dict[str, str]:
+    """Return the digest of each file the manifest names."""
+    try:
+        files = read_json(folder / MANIFEST)["files"]
+        return {file_name(name): str(about["sha256"]) for name, about in files.items()}
+    except (ValueError, KeyError, TypeError, AttributeError, ReleaseError) as error:
+        raise PackageError(f"{folder / MANIFEST} does not name its files with their sha256 ({error})") from None
+
+
+def _changed_files(folder: Path) -> list[str]:
+    """Return a sentence for each file that is not what the manifest says."""
+    found = {name: (file_digest(folder / name), digest) for name, digest in _named_files(folder).items()}
+    return [f"{name} has digest {now}, expected {then}" for name, (now, then) in found.items() if now != then]
