@@ -66,6 +66,7 @@ def _weather(chance: np.random.Generator) -> pd.DataFrame:
     hours = pd.MultiIndex.from_product([FEW_AND_COARSE["origins"], range(0, 12 * 48, 2)], names=["origin", "step"])
     seen = hours.to_frame(index=False).sample(frac=0.2, random_state=int(chance.integers(1 << 31)))
     numbers = {name: chance.random(len(seen)).round(2) for name in ("humid", "precip", "pressure", "visib")}
+    numbers["pressure"][chance.random(len(seen)) < 0.2] = np.nan
     return pd.DataFrame(
         {
             "origin": seen["origin"],
@@ -114,22 +115,30 @@ def by_hand(world: dict[str, pd.DataFrame], flight: pd.Series) -> dict[str, Any]
         "precipitation": sky.get("precip", np.nan),
         "visibility": sky.get("visib", np.nan),
         "humidity": sky.get("humid", np.nan),
-        "pressure": sky.get("pressure", np.nan),
-        "carrier_late_1d": share("carrier", days=1),
-        "carrier_late_7d": share("carrier", days=7),
-        "dest_late_1d": share("dest", days=1),
-        "dest_late_7d": share("dest", days=7),
+        "pressure_change_6h": _rise(world["weather"], flight["origin"], moment),
+        "origin_delay_3h": delay.clip(-15, 180).mean(),
         "origin_late_3h": share("origin", hours=3),
         "origin_late_1d": share("origin", days=1),
-        "origin_late_7d": share("origin", days=7),
-        "origin_delay_3h": delay.clip(-15, 180).mean(),
+        "dest_late_1d": share("dest", days=1),
+        "dest_late_7d": share("dest", days=7),
+        "carrier_late_1d": share("carrier", days=1),
+        "carrier_late_7d": share("carrier", days=7),
     }
 
 
-def _newest_sky(weather: pd.DataFrame, origin: str, moment: datetime) -> dict[str, float]:
+def _newest_sky(weather: pd.DataFrame, origin: str, moment: datetime, hours: int = 12) -> dict[str, float]:
     out = weather["observed_at"] + timedelta(hours=1)
-    known = weather[(weather["origin"] == origin) & (out <= moment) & (moment - out < timedelta(hours=12))]
+    known = weather[(weather["origin"] == origin) & (out <= moment) & (out > moment - timedelta(hours=hours))]
     return known.sort_values("observed_at").iloc[-1].to_dict() if len(known) else {}
+
+
+def _rise(weather: pd.DataFrame, origin: str, moment: datetime) -> float:
+    weather = weather.dropna(subset=["pressure"])
+    now, before = (
+        _newest_sky(weather, origin, then, hours=6).get("pressure", np.nan)
+        for then in (moment, moment - timedelta(hours=6))
+    )
+    return now - before
 
 
 def features_of(folder: Path, world: dict[str, pd.DataFrame]) -> pd.DataFrame:
