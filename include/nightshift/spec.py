@@ -224,10 +224,10 @@ class Schedule(Part):
 class Limits(Part):
     """What the monitor allows before it speaks.
 
-    ``drift`` bounds the population stability index of a column times the share
-    of the model's gain that the column carries; ``output_drift`` that of the
-    predictions; ``performance`` how much a metric may be worse than on the test
-    rows, in the metric's own units.
+    ``drift`` bounds the mean population stability index of the inputs, weighted
+    by the share of the model's gain that each carries; ``output_drift`` that of
+    the answers against those to the test rows; ``performance`` how much a metric
+    may be worse than on the test rows, in the metric's own units.
     """
 
     drift: float = Field(default=0.1, gt=0)

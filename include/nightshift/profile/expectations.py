@@ -1,0 +1,117 @@
+"""The contract as a Great Expectations suite, held against a batch of rows.
+
+Only what the contract refuses is expected; what it merely flags is drift's
+business. Great Expectations is imported here and nowhere else.
+"""
+
+import os
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from nightshift.profile.contract import ColumnRule, Contract
+from nightshift.spec import Kind
+from nightshift.verdict import Check, Status
+
+FORMAT = 1
+os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
+
+
+@dataclass(frozen=True)
+class QualityReport:
+    """Whether a batch keeps the contract. ``page`` is the Data Docs' first page, if it was asked for."""
+
+    rows: int
+    expectations: int
+    checks: tuple[Check, ...]
+    page: Path | None = None
+
+    @property
+    def success(self) -> bool:
+        return not self.checks
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "format": FORMAT,
+            "success": self.success,
+            "rows": self.rows,
+            "expectations": self.expectations,
+            "checks": [check.to_json() for check in self.checks],
+            "page": str(self.page) if self.page else None,
+        }
+
+
+def validate(rows: pd.DataFrame, contract: Contract, *, name: str, docs: Path | None = None) -> QualityReport:
+    """Hold ``rows`` to the contract with Great Expectations.
+
+    Parameters
+    ----------
+    rows
+        The contract's columns; more or fewer are a failure.
+    name
+        What the batch is called in the Data Docs.
+    docs
+        Folder for the Data Docs, a static site; none are made without it.
+
+    Returns
+    -------
+    A report with one BROKEN check for each expectation that was not met.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the library's own deprecations; no code of ours runs in here
+        import great_expectations as gx
+
+        context = gx.get_context(mode="ephemeral")
+        context.variables.progress_bars = {"globally": False}
+        suite = gx.ExpectationSuite(name=name, expectations=list(_expectations(gx.expectations, contract)))
+        source = context.data_sources.add_pandas("rows")
+        batch = source.add_dataframe_asset("batch").add_batch_definition_whole_dataframe("all")
+        definition = gx.ValidationDefinition(name=name, data=batch, suite=context.suites.add(suite))
+        actions = [_docs_action(gx, context, docs)] if docs else []
+        checkpoint = gx.Checkpoint(
+            name=name, validation_definitions=[context.validation_definitions.add(definition)], actions=actions
+        )
+        result = context.checkpoints.add(checkpoint).run(batch_parameters={"dataframe": rows})
+    outcomes = [outcome for run in result.run_results.values() for outcome in run.results]
+    checks = tuple(_check(outcome, len(rows)) for outcome in outcomes if not outcome.success)
+    return QualityReport(len(rows), len(outcomes), checks, docs / "index.html" if docs else None)
+
+
+def _docs_action(gx: Any, context: Any, docs: Path) -> Any:
+    site = {
+        "class_name": "SiteBuilder",
+        "store_backend": {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(docs)},
+        "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"},
+    }
+    context.add_data_docs_site(site_name="docs", site_config=site)
+    return gx.checkpoint.UpdateDataDocsAction(name="docs", site_names=["docs"])
+
+
+def _expectations(kinds: Any, contract: Contract) -> Iterator[Any]:
+    yield kinds.ExpectTableColumnsToMatchSet(column_set=[rule.name for rule in contract.columns], exact_match=True)
+    for rule in contract.columns:
+        yield from _of_column(kinds, rule)
+
+
+def _of_column(kinds: Any, rule: ColumnRule) -> Iterator[Any]:
+    if rule.missing == "refuse":
+        yield kinds.ExpectColumnValuesToNotBeNull(column=rule.name)
+    if rule.kind is Kind.NUMERIC:
+        yield kinds.ExpectColumnValuesToBeInTypeList(column=rule.name, type_list=["float64", "int64", "float", "int"])
+        if rule.unseen == "refuse" and rule.lower is not None:
+            yield kinds.ExpectColumnValuesToBeBetween(column=rule.name, min_value=rule.lower, max_value=rule.upper)
+    elif rule.unseen == "refuse":
+        yield kinds.ExpectColumnValuesToBeInSet(column=rule.name, value_set=list(rule.categories))
+
+
+def _check(outcome: Any, rows: int) -> Check:
+    kind, settings, result = outcome.expectation_config.type, outcome.expectation_config.kwargs, outcome.result or {}
+    column = settings.get("column", "columns")
+    share = (result.get("unexpected_percent") or 0.0) / 100
+    said = f"{share:.1%} of rows" if share else str(result.get("observed_value") or "the whole column")
+    sentence = f"{column}: {said} break {kind.removeprefix('expect_').replace('_', ' ')}"
+    return Check(f"contract:{kind}", Status.BROKEN, column, sentence, share or None, 0.0, rows)
