@@ -16,6 +16,8 @@ RUN python -m venv /opt/venv \
 
 FROM python:3.11.14-slim-bookworm
 # git: lineage reads the checkout and the data registry; ssh: either may live on a git server
+# (no pinned versions: Debian removes a version when it mends it, and every later build would fail)
+# hadolint ignore=DL3008
 RUN apt-get update \
  && apt-get install --yes --no-install-recommends git openssh-client \
  && rm -rf /var/lib/apt/lists/* \
@@ -41,7 +43,6 @@ ENV PATH=/opt/venv/bin:/usr/local/bin:/usr/bin:/bin \
     AIRFLOW__CORE__PLUGINS_FOLDER=/opt/nightshift/plugins \
     NIGHTSHIFT_PROJECT=/opt/nightshift \
     NIGHTSHIFT_STATE=/var/lib/nightshift \
-    AIRFLOW__USAGE_DATA_COLLECTION__ENABLED=False \
     DO_NOT_TRACK=true \
     DVC_NO_ANALYTICS=1 \
     FEAST_USAGE=False \

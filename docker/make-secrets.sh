@@ -21,8 +21,8 @@ keep() {  # keep NAME: write standard input there, unless there is something alr
     fi
 }
 
-word() {  # a random word that needs no escape in an address, in JSON or in SQL
-    head -c 36 /dev/urandom | base64 | tr -d '\n' | tr '+/' '-_'
+word() {  # 64 random characters (what SHA-512 wants of a key) that need no escape in an address, in JSON or in SQL
+    head -c 48 /dev/urandom | base64 | tr -d '\n' | tr '+/' '-_'
 }
 
 head -c 32 /dev/urandom | base64 | tr -d '\n' | tr '+/' '-_' | keep fernet_key
@@ -34,3 +34,8 @@ printf 'postgresql+psycopg2://airflow:%s@postgres:5432/airflow' "$(word)" | keep
 printf 'postgresql+psycopg2://mlflow:%s@postgres:5432/mlflow' "$(word)" | keep mlflow_database
 printf 'postgresql+psycopg2://nightshift:%s@postgres:5432/nightshift' "$(word)" | keep nightshift_ledger
 printf 'redis://:%s@redis:6379/0' "$(word)" | keep celery_broker
+
+# Serving keeps digests of its callers' keys only. The first key opens everything; it is for you, and is not mounted.
+word | keep serving_admin_key
+chmod 400 "$folder/serving_admin_key"
+printf 'admin admin %s\n' "$(sha256sum < "$folder/serving_admin_key" | cut -d ' ' -f 1)" | keep serving_keys

@@ -1,4 +1,4 @@
-# The app that answers: the package, the declarations' names, and what the hot path imports. No Airflow, no git.
+# The app that answers: the package, the declarations' names, and what serving imports. No Airflow, no MLflow, no git.
 FROM python:3.11.14-slim-bookworm AS packages
 WORKDIR /lock
 COPY docker/serving-requirements.txt ./
@@ -22,8 +22,7 @@ ENV PATH=/opt/venv/bin:/usr/local/bin:/usr/bin:/bin \
     NIGHTSHIFT_PROJECT=/opt/nightshift \
     NIGHTSHIFT_STATE=/var/lib/nightshift \
     OMP_WAIT_POLICY=PASSIVE \
-    DO_NOT_TRACK=true \
-    MLFLOW_DISABLE_TELEMETRY=true
+    DO_NOT_TRACK=true
 WORKDIR /var/lib/nightshift
 USER 10001:10001
 EXPOSE 8000
