@@ -14,7 +14,7 @@ from uuid import uuid4
 
 from nightshift.errors import DataRegistryBusyError, DataRegistryError
 from nightshift.lineage.dvcfile import TrackedFolder, ignore_file, repository_files
-from nightshift.lineage.history import History
+from nightshift.lineage.history import History, absolute
 from nightshift.lineage.objects import ObjectStore, md5_of
 
 TRIES = 20
@@ -54,16 +54,21 @@ class DataRegistry:
     url
         The git repository; a folder of this machine is made by :meth:`create`.
     remote
-        Where DVC keeps the files: a folder, ``s3://…``, or what else DVC knows.
+        Where DVC keeps the files: a folder, ``s3://…``, or what else DVC knows;
+        credentials and endpoints come from the environment (``AWS_…``).
     scratch
         Folder of this machine for a mirror and a cache; processes may share it,
         and it may be deleted when none runs.
     """
 
     def __init__(self, url: str, remote: str, scratch: Path) -> None:
-        self.url = str(url)
-        self._history = History(self.url, scratch)
-        self._store = ObjectStore(str(remote), scratch / "cache")
+        self._history = History(url, scratch)
+        self._store = ObjectStore(absolute(remote), scratch / "cache")
+
+    @property
+    def url(self) -> str:
+        """Where the registry is."""
+        return self._history.url
 
     def create(self) -> None:
         """Make the registry, or leave it as it is if it is there."""

@@ -53,14 +53,14 @@ class History:
     """
 
     def __init__(self, url: str, scratch: Path) -> None:
-        self.url = url
-        self._scratch = scratch
-        self._mirror = scratch / f"mirror-{digest_of(url)[:12]}.git"
+        self.url = absolute(url)
+        self._scratch = scratch.absolute()
+        self._mirror = self._scratch / f"mirror-{digest_of(self.url)[:12]}.git"
 
     @property
     def is_local(self) -> bool:
         """Whether the registry is a folder of this machine, which we may make."""
-        return "://" not in self.url and ":" not in self.url.partition("/")[0]
+        return Path(self.url).is_absolute()
 
     def create(self, files: Mapping[str, str]) -> None:
         """Make the repository if it is a local folder and not there, and its first commit if it has none."""
@@ -167,6 +167,16 @@ class History:
         answer = git(*arguments, where=self._mirror, stdin=stdin, environment=environment)
         _expect(answer, f"git {arguments[0]} failed in {self._mirror}")
         return answer.text
+
+
+def absolute(address: str) -> str:
+    """Return the address so that it means the same in every working folder.
+
+    >>> absolute("git@example.org:team/data.git"), absolute("s3://bucket/data"), absolute("/data")
+    ('git@example.org:team/data.git', 's3://bucket/data', '/data')
+    """
+    is_folder = "://" not in address and ":" not in address.partition("/")[0]
+    return str(Path(address).absolute()) if is_folder else address
 
 
 def _make_bare(folder: Path) -> None:

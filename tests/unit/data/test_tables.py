@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from factories.data import FakeSource, a_spec, as_tables, at, rides
-from nightshift.data.snapshot import write_partitions
+from nightshift.data.snapshot import write_partitions, write_table
 from nightshift.data.tables import assemble, assemble_live, labels, to_arrow
 from nightshift.errors import FeatureError, SourceError
 
@@ -158,6 +158,17 @@ def test_a_day_whose_every_value_is_missing_fits_the_others(tmp_path: Path) -> N
     rows = assemble(tmp_path, DATED, None, start=START, end=END, as_of=END)
 
     assert rows["zone"].isna().tolist() == [True] * 4 + [False] * 4
+
+
+def test_a_column_that_was_whole_numbers_and_became_broken_ones_is_one_column(tmp_path: Path) -> None:
+    events = rides(START, 2)
+    early = events["started"] < pd.Timestamp(at("2013-01-02"))
+    write_table(tmp_path / "rows" / "2013-01-01.parquet", events[early].assign(distance=7))
+    write_table(tmp_path / "rows" / "2013-01-02.parquet", events[~early].assign(distance=7.5, new="later"))
+
+    rows = assemble(tmp_path, a_spec(), None, start=START, end=END, as_of=END)
+
+    assert rows["distance"].tolist() == [7.0] * 4 + [7.5] * 4
 
 
 def test_live_rows_have_the_features_of_the_snapshot_and_unlabelled_rows_too(tmp_path: Path) -> None:

@@ -467,6 +467,54 @@ def test_locks_that_a_killed_process_left_hold_nobody_up(tmp_path: Path) -> None
     assert later.files == version.files + 1
 
 
+ENDLESS = """
+import sys
+from itertools import count
+from pathlib import Path
+from nightshift.lineage.data import DataRegistry
+folder = Path(sys.argv[1])
+registry = DataRegistry(str(folder / "registry.git"), str(folder / "remote"), folder / "scratch")
+(folder / "new").mkdir(exist_ok=True)
+for number in count(int(sys.argv[2])):
+    (folder / "new" / f"day-{number}").write_text(str(number))
+    print(number, flush=True)
+    registry.append("model", folder / "new", f"day {number}")
+"""
+
+
+def test_a_writer_killed_anywhere_leaves_a_whole_registry(tmp_path: Path) -> None:
+    registry = a_registry(tmp_path)
+
+    for life in range(4):
+        with subprocess.Popen(
+            [sys.executable, "-c", ENDLESS, str(tmp_path), str(100 * life)], stdout=subprocess.PIPE
+        ) as writer:
+            assert writer.stdout is not None
+            for _ in range(2 + life):
+                writer.stdout.readline()
+            writer.kill()
+
+        assert registry.problems() == []
+        version = registry.version("model")
+        assert version is not None
+        found = contents(registry.fetch(version, tmp_path / f"out-{life}"))
+        assert found == {f"day-{text}": text for text in found.values()}
+        assert len(found) >= 1 + life
+
+    assert run_git("fsck", "--strict", where=tmp_path / "registry.git") == ""
+
+
+def test_an_address_may_be_relative(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    registry = DataRegistry("registry.git", "remote", Path("scratch"))
+    registry.create()
+
+    version = registry.append("model", write_files(tmp_path / "new", {"a": "1"}), "first")
+
+    assert (registry.fetch(version, Path("out")) / "a").read_text() == "1"
+    assert another_machine(tmp_path, "other scratch").version("model") is not None
+
+
 def test_scratch_may_be_deleted_at_any_time(tmp_path: Path) -> None:
     import shutil
 
