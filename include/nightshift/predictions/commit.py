@@ -3,9 +3,9 @@
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Literal
+from collections.abc import Callable, Sequence
+from queue import SimpleQueue
+from threading import Thread
 
 from nightshift.errors import LogBusyError, PredictionLogError
 from nightshift.predictions.record import Columns
@@ -23,39 +23,31 @@ log = logging.getLogger(__name__)
 class GroupCommit:
     """Makes frames durable before their answers leave.
 
-    Used from one event loop; the disk is touched by one thread of its own, so
-    that a slow disk stops answers and not the door.
+    Used from one event loop. Where every write waits for the disk, a thread
+    does it, so that a slow disk stops answers and not the door; where a write
+    only reaches the kernel's memory, handing it to a thread would cost more than
+    the write.
 
     Parameters
     ----------
     writer
-        Where frames go; nobody else may use it.
-    sync
-        ``answer``: a frame is on the disk before :meth:`append` returns.
-        ``interval``: it survives the process at once, and a power failure after
-        at most :data:`SYNC_SECONDS` and one write.
+        Where frames go; nobody else may use it. By its ``sync`` a frame is on
+        the disk before :meth:`append` returns (``answer``), or survives the
+        process at once and a power failure after :data:`SYNC_SECONDS` (``interval``).
     pending_bytes_max
         How much may wait for the disk; more is refused, since memory is bounded.
     """
 
-    def __init__(
-        self,
-        writer: SegmentWriter,
-        *,
-        sync: Literal["answer", "interval"] = "answer",
-        pending_bytes_max: int = PENDING_BYTES_MAX,
-    ) -> None:
+    def __init__(self, writer: SegmentWriter, *, pending_bytes_max: int = PENDING_BYTES_MAX) -> None:
         self._writer = writer
-        self._sync = sync
         self._bytes_max = pending_bytes_max
         self._waiting: list[Waiting] = []
         self._pending_bytes = 0
-        self._busy = False
         self._idle = asyncio.Event()
         self._idle.set()
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="prediction-log")
-        self._later: asyncio.TimerHandle | None = None
-        self._failed_at = -PAUSE_SECONDS
+        self._failed_at = 0.0
+        self._syncing: asyncio.TimerHandle | None = None
+        self._disk = _Disk()
         self.failure: str | None = None
         """Why the last write failed; none if it did not."""
 
@@ -96,8 +88,7 @@ class GroupCommit:
         done: asyncio.Future[None] = loop.create_future()
         self._waiting.append((columns, data, done))
         self._pending_bytes += len(data)
-        if not self._busy:
-            self._busy = True
+        if self._idle.is_set():
             self._idle.clear()
             loop.call_soon(self._begin, loop)  # everybody who is ready in this turn comes along
         await done
@@ -105,19 +96,35 @@ class GroupCommit:
     async def close(self) -> None:
         """Wait for what is on its way, sync, and seal the segment."""
         await self._idle.wait()
-        if self._later:
-            self._later.cancel()
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._finish)
-        self._thread.shutdown()
+        if self._syncing is not None:
+            self._syncing.cancel()
+        await asyncio.to_thread(self._disk.stop)
+        try:
+            await asyncio.to_thread(self._writer.flush)
+        except PredictionLogError as error:
+            log.error("the last second of predictions may not survive a power failure: %s", error)
+        self._writer.close()
 
     def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
         group, self._waiting = self._waiting, []
-        stored = self._thread.submit(self._store, [(columns, data) for columns, data, _ in group])
-        stored.add_done_callback(lambda stored: loop.call_soon_threadsafe(self._end, loop, group, stored))
+        if self._writer.sync == "answer":
+            self._disk.do(lambda: loop.call_soon_threadsafe(self._end, loop, group, self._store(group)))
+        else:
+            self._end(loop, group, self._store(group))
+            if self._syncing is None:
+                self._syncing = loop.call_later(SYNC_SECONDS, self._sync_aside)
 
-    def _end(self, loop: asyncio.AbstractEventLoop, group: Sequence[Waiting], stored: Future[None]) -> None:
-        error = stored.exception()
-        self._note(error)
+    def _store(self, group: Sequence[Waiting]) -> PredictionLogError | None:
+        """Write a group; return why it could not be."""
+        try:
+            self._writer.write([(columns, data) for columns, data, _ in group])
+        except PredictionLogError as error:
+            return error
+        return None
+
+    def _end(self, loop: asyncio.AbstractEventLoop, group: Sequence[Waiting], error: PredictionLogError | None) -> None:
+        if error is not None or self.failure is not None:
+            self._note(error)
         for _, data, done in group:
             self._pending_bytes -= len(data)
             if done.cancelled():
@@ -126,38 +133,44 @@ class GroupCommit:
                 done.set_result(None)
             else:
                 done.set_exception(error)
-        if self._sync == "interval" and self._later is None:
-            self._later = loop.call_later(SYNC_SECONDS, self._sync_later)
         if self._waiting:
             loop.call_soon(self._begin, loop)
         else:
-            self._busy = False
             self._idle.set()
 
-    def _note(self, error: BaseException | None) -> None:
-        if error is not None:
-            self._failed_at = time.monotonic()
-            if self.failure is None:
-                log.error("predictions cannot be remembered and are not given: %s", error)
-        elif self.failure is not None:
+    def _note(self, error: PredictionLogError | None) -> None:
+        if error is None:
             log.warning("predictions are remembered again")
+        elif self.failure is None:
+            log.error("predictions cannot be remembered and are not given: %s", error)
+        self._failed_at = time.monotonic()
         self.failure = str(error) if error else None
 
-    def _store(self, frames: Sequence[Frame]) -> None:
-        self._writer.write(frames)
-        if self._sync == "answer":
-            self._writer.sync()
+    def _sync_aside(self) -> None:
+        self._syncing = None
+        self._disk.do(self._writer.flush_aside())
 
-    def _sync_later(self) -> None:
-        self._later = None
-        self._thread.submit(self._sync_or_say)
 
-    def _sync_or_say(self) -> None:
-        try:
-            self._writer.sync()
-        except PredictionLogError as error:
-            log.error("the last second of predictions may not survive a power failure: %s", error)
+class _Disk:
+    """A thread that waits for the disk, so that the event loop need not."""
 
-    def _finish(self) -> None:
-        self._sync_or_say()
-        self._writer.close()
+    def __init__(self) -> None:
+        self._todo: SimpleQueue[Callable[[], object] | None] = SimpleQueue()
+        self._thread: Thread | None = None
+
+    def do(self, work: Callable[[], object]) -> None:
+        """Do ``work``, which must not raise, after all that was given before."""
+        if self._thread is None:
+            self._thread = Thread(target=self._run, name="prediction-log", daemon=True)
+            self._thread.start()
+        self._todo.put(work)
+
+    def stop(self) -> None:
+        """Do what is left and return when it is done."""
+        if self._thread is not None:
+            self._todo.put(None)
+            self._thread.join()
+
+    def _run(self) -> None:
+        while (work := self._todo.get()) is not None:
+            work()

@@ -88,7 +88,6 @@ class PredictionLog:
         columns.check()
         writer = SegmentWriter(self.folder, name=writer_name(datetime.now(UTC)))
         writer.write([(columns, frame(encode(entry))) for entry in entries])
-        writer.sync()
         writer.close()
 
     def compact(self) -> Manifest:

@@ -4,14 +4,17 @@
 sealed: its writer has left it, or was killed.
 """
 
+import errno
 import fcntl
+import logging
 import os
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Literal
 
 from nightshift.errors import PredictionLogError
 from nightshift.files import sync_folder
@@ -21,6 +24,10 @@ from nightshift.predictions.record import Columns, encode
 SEGMENT_BYTES = 64 * 1024 * 1024
 MODE = 0o600
 """Inputs may be personal: only the owner reads them."""
+
+
+Sync = Literal["answer", "interval"]
+log = logging.getLogger(__name__)
 
 
 def writer_name(now: datetime) -> str:
@@ -40,22 +47,27 @@ class SegmentWriter:
         The log's folder; made when first needed, and again when somebody removed it.
     name
         See :func:`writer_name`.
+    sync
+        ``answer``: what was written is on the disk when :meth:`write` returns.
+        ``interval``: it survives the process, and a power failure after the next flush.
     segment_bytes
         Size from which on the next write begins a new segment.
     """
 
-    def __init__(self, folder: Path, *, name: str, segment_bytes: int = SEGMENT_BYTES) -> None:
+    def __init__(self, folder: Path, *, name: str, sync: Sync = "answer", segment_bytes: int = SEGMENT_BYTES) -> None:
+        self.sync = sync
         self._folder = folder / "segments"
         self._name = name
         self._segment_bytes = segment_bytes
         self._number = 0
         self._file: int | None = None
         self._path = self._folder
+        self._place = (0, 0)
         self._size = 0
         self._told: set[str] = set()
 
     def write(self, frames: Sequence[tuple[Columns, bytes]]) -> None:
-        """Append frames; they survive this process, and after :meth:`sync` a power failure.
+        """Append frames.
 
         Raises
         ------
@@ -64,43 +76,56 @@ class SegmentWriter:
             frames may be relied on, though some may be found in the log.
         """
         try:
-            if self._file is not None and (self._size >= self._segment_bytes or not self._is_in_place()):
+            if self._size >= self._segment_bytes:
+                self._seal()
+            self._append(frames)
+            if not self._is_in_place():
+                # somebody removed the segment: what was just written went nowhere, what was written before is theirs
                 self.close()
-            if self._file is None:
-                self._open()
-            self._append(b"".join(self._with_columns(frames)))
+                self._append(frames)
         except OSError as error:
             self._abandon()
             raise PredictionLogError(
                 f"{self._path} cannot be written: {error.strerror or error}; free space or mend the folder"
             ) from error
 
-    def sync(self) -> None:
+    def flush(self) -> None:
         """Return when everything written is on the disk.
 
         Raises
         ------
         PredictionLogError
-            If it cannot be, or the segment was removed meanwhile; nothing
-            written since the last sync may be relied on.
+            If it cannot be; nothing written since the last flush may be relied on.
         """
-        if self._file is None:
+        if self._file is None or self.sync == "answer":
             return
         try:
             os.fdatasync(self._file)
-            if not self._is_in_place():
-                raise FileNotFoundError(2, "the segment was removed while written to")
         except OSError as error:
             # after a failed sync the kernel may hold the pages for clean: a second one would lie
             self._abandon()
             raise PredictionLogError(f"{self._path} cannot be synced: {error.strerror or error}") from error
 
+    def flush_aside(self) -> Callable[[], None]:
+        """Return a flush of what was written until now that another thread may do; it says what fails and goes on."""
+        handle = None if self._file is None else os.dup(self._file)
+        return lambda: None if handle is None else _flush_and_close(handle, self._path)
+
     def close(self) -> None:
-        """Seal the segment that is being written, if there is one."""
+        """Leave the segment that is being written, if there is one."""
         if self._file is not None:
             os.close(self._file)
         self._file = None
+        self._size = 0
         self._told.clear()
+
+    def _append(self, frames: Sequence[tuple[Columns, bytes]]) -> None:
+        handle = self._file if self._file is not None else self._open()
+        data = b"".join(self._with_columns(frames))
+        written = os.write(handle, data)
+        self._size += written
+        if written < len(data):
+            raise OSError(errno.ENOSPC, f"only {written:,} of {len(data):,} bytes fitted")
 
     def _with_columns(self, frames: Sequence[tuple[Columns, bytes]]) -> Iterator[bytes]:
         """Yield the frames, each version's columns before its first one in this segment."""
@@ -110,41 +135,51 @@ class SegmentWriter:
                 self._told.add(columns.version)
             yield data
 
-    def _append(self, data: bytes) -> None:
-        if self._file is None:
-            raise PredictionLogError("a segment must be open before it is written to")
-        written = os.write(self._file, data)
-        self._size += written
-        if written < len(data):
-            raise OSError(28, f"only {written} of {len(data)} bytes could be written")
-
-    def _open(self) -> None:
+    def _open(self) -> int:
         """Begin a segment; it gets its name only once it is locked, so that nobody takes it for sealed."""
         self._folder.mkdir(parents=True, exist_ok=True)
         self._number += 1
         self._path = self._folder / f"{self._name}-{self._number:06d}.log"
         draft = self._folder / f".{self._path.name}.tmp"
-        self._file = os.open(draft, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, MODE)
-        self._size = 0
-        self._told.clear()
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        # one call that writes and waits costs less than two, and takes the interpreter's lock once
+        self._file = os.open(draft, flags | (os.O_DSYNC if self.sync == "answer" else 0), MODE)
         fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         draft.rename(self._path)
         sync_folder(self._folder)
+        self._place = _place(os.fstat(self._file))
+        return self._file
 
     def _is_in_place(self) -> bool:
-        if self._file is None:
-            return False
         try:
-            return os.path.samestat(os.fstat(self._file), self._path.stat())
+            return _place(self._path.stat()) == self._place
         except FileNotFoundError:
             return False
 
+    def _seal(self) -> None:
+        self.flush()
+        self.close()
+
     def _abandon(self) -> None:
         """Leave the segment; remove it if it holds nothing that anybody was told of."""
+        is_empty = self._size == 0
         self.close()
-        if self._size == 0:
+        if is_empty:
             self._path.unlink(missing_ok=True)
             (self._folder / f".{self._path.name}.tmp").unlink(missing_ok=True)
+
+
+def _place(stat: os.stat_result) -> tuple[int, int]:
+    return stat.st_dev, stat.st_ino
+
+
+def _flush_and_close(handle: int, path: Path) -> None:
+    try:
+        os.fdatasync(handle)
+    except OSError as error:
+        log.error("%s: the last second of predictions may not survive a power failure: %s", path, error)
+    finally:
+        os.close(handle)
 
 
 @dataclass(frozen=True)

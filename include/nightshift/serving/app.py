@@ -112,8 +112,8 @@ class App:
 
     def _log_of(self, model: str) -> GroupCommit:
         if model not in self._logs:
-            writer = SegmentWriter(self.settings.predictions / model, name=writer_name(datetime.now(UTC)))
-            self._logs[model] = GroupCommit(writer, sync=self.settings.log_fsync)
+            name, sync = writer_name(datetime.now(UTC)), self.settings.log_fsync
+            self._logs[model] = GroupCommit(SegmentWriter(self.settings.predictions / model, name=name, sync=sync))
         return self._logs[model]
 
     def _troubles(self) -> dict[str, str]:

@@ -10,8 +10,8 @@ import msgspec
 from nightshift.serving.answers import RefusalError
 
 ROWS_MAX = 10_000
-DIGITS_MAX = 40
-"""Longer whole numbers are read as floating point: none of them is a count of anything."""
+DIGITS_MAX = 18
+"""Longer whole numbers are read as floating point: they fit no integer that other programs have."""
 COLUMNS_MAX = 4_096
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 

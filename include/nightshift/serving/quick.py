@@ -15,6 +15,7 @@ import numpy.typing as npt
 from msgspec import UNSET, UnsetType
 
 from nightshift.predictions.record import Columns, micros
+from nightshift.serving.body import DIGITS_MAX
 
 Row = tuple[Any, ...]
 Floats = npt.NDArray[np.float64]
@@ -53,6 +54,7 @@ class Quick:
         largest = float(np.finfo(np.float32).max)
         self._lower = np.array([max(lower.get(names[place], -largest), -largest) for place in numeric])
         self._upper = np.array([min(upper.get(names[place], largest), largest) for place in numeric])
+        self._bounds = list(zip(numeric, self._lower.tolist(), self._upper.tolist(), strict=True))
         self._texts = [
             (place, {**codes[name], **({None: np.nan} if name in may_be_null else {})})
             for place, name in enumerate(names)
@@ -81,6 +83,24 @@ class Quick:
 
     def encode(self, rows: Sequence[Row]) -> tuple[npt.NDArray[np.float32], Sequence[int]]:
         """Return the rows as the model wants them, and the numbers of the rows that are not clean."""
+        return self._encode_one(rows[0]) if len(rows) == 1 else self._encode_many(rows)
+
+    def _encode_one(self, row: Row) -> tuple[npt.NDArray[np.float32], Sequence[int]]:
+        """Do it value by value: for a single row NumPy's calls cost more than its loops save."""
+        values, is_clean = list(row[: self._width]), True
+        for place, lower, upper in self._bounds:
+            value = values[place]
+            if value is not None and not lower <= value <= upper:
+                is_clean = False
+        for place, codes in self._texts:
+            code = codes.get(values[place])
+            is_clean = is_clean and code is not None
+            values[place] = code
+        if is_clean:
+            return np.array((values,), dtype=np.float32), ()
+        return _single(np.array((values,), dtype=np.float64)), (0,)
+
+    def _encode_many(self, rows: Sequence[Row]) -> tuple[npt.NDArray[np.float32], Sequence[int]]:
         matrix = np.empty((len(rows), self._width), dtype=np.float64)
         unclean: set[int] = set()
         if len(self._numeric):
@@ -94,8 +114,7 @@ class Quick:
             if None in column:
                 unclean.update(number for number, code in enumerate(column) if code is None)
             matrix[:, place] = column
-        with np.errstate(over="ignore"):  # unclean rows may hold anything; the long way judges them
-            return matrix.astype(np.float32), sorted(unclean)
+        return _single(matrix), sorted(unclean)
 
     def _colons(self, rows: Sequence[Row]) -> int:
         """Return how many colons rows have that name nothing twice."""
@@ -120,6 +139,8 @@ def keys_of(rows: Sequence[Row], *, length_max: int) -> list[str | None] | None:
     keys = [None if row[-2] is UNSET or row[-2] is None else str(row[-2]) for row in rows]
     if any(key is not None and len(key) > length_max for key in keys):
         raise ValueError("a key is too long")
+    if any(type(row[-2]) is int and len(key or "") > DIGITS_MAX for row, key in zip(rows, keys, strict=True)):
+        raise ValueError("a key is too large a number")
     return keys if any(key is not None for key in keys) else None
 
 
@@ -154,6 +175,12 @@ def read_moment(text: str) -> int:
     if moment.tzinfo is None:
         raise ValueError(f"{text} has no offset")
     return micros(moment)
+
+
+def _single(matrix: Floats) -> npt.NDArray[np.float32]:
+    """Return the matrix in single precision; what is too large for it is in an unclean row, which is judged later."""
+    with np.errstate(over="ignore"):
+        return matrix.astype(np.float32)
 
 
 def _picker(places: Sequence[int]) -> Callable[[Row], Row]:

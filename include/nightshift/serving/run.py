@@ -110,6 +110,7 @@ def _run(app: "App", listening: socket.socket) -> None:
         log_level="warning",
         access_log=False,
         server_header=False,
+        proxy_headers=False,
         date_header=False,
         limit_concurrency=_connections(),
         timeout_graceful_shutdown=GRACE_SECONDS,

@@ -25,6 +25,8 @@ VALUE_LENGTH_MAX = 120
 SENT_LENGTH_MAX = 4_096
 FLAWS_MAX = 100
 """Of one row; a row of a million unknown columns is told of the first hundred."""
+ALLOWED_MAX = 40
+"""Of the values a column takes; ``GET /v1/models/{model}`` tells all."""
 PROBLEMS_MAX = 1_000
 """Of one answer."""
 AHEAD_MAX = timedelta(days=366)
@@ -133,7 +135,9 @@ class Door:
             found = self._judge(dict(zip(self._names, rows[number], strict=True)))
             if any(flaw.refused for flaw in found):
                 return None
-            flaws[number] = found
+            if found:
+                flaws[number] = found
+            matrix[number] = self._encode([rows[number]])[0]
         return Admitted(rows, matrix, keys, times, flaws)
 
     def _short_way(self) -> Quick:
@@ -233,7 +237,10 @@ class Looked:
 
 
 def _flaw(problem: Problem) -> Flaw:
-    return Flaw(_short(problem.column), problem.rule, _short(problem.value), _short(problem.allowed), problem.refused)
+    allowed = problem.allowed
+    if isinstance(allowed, list):
+        allowed = [*map(_short, allowed[:ALLOWED_MAX]), *(["…"] if len(allowed) > ALLOWED_MAX else [])]
+    return Flaw(_short(problem.column), problem.rule, _short(problem.value), allowed, problem.refused)
 
 
 def _short(value: Any) -> Any:

@@ -29,15 +29,12 @@ class SlowWriter(SegmentWriter):
     def __init__(self, folder: Path) -> None:
         super().__init__(folder, name="slow")
         self.go = threading.Event()
-        self.syncs = 0
+        self.writes = 0
 
     def write(self, frames: Sequence[Frame]) -> None:
         assert self.go.wait(10)
         super().write(frames)
-
-    def sync(self) -> None:
-        super().sync()
-        self.syncs += 1
+        self.writes += 1
 
 
 def data(name: str) -> bytes:
@@ -58,7 +55,7 @@ async def test_what_was_acknowledged_is_in_the_file(tmp_path: Path) -> None:
     await commit.close()
 
 
-async def test_those_who_wait_share_one_sync(tmp_path: Path) -> None:
+async def test_those_who_wait_share_one_write(tmp_path: Path) -> None:
     writer = SlowWriter(tmp_path)
     commit = GroupCommit(writer)
     waiting = [asyncio.create_task(commit.append(columns(), data(f"a{number}"))) for number in range(50)]
@@ -67,7 +64,7 @@ async def test_those_who_wait_share_one_sync(tmp_path: Path) -> None:
     writer.go.set()
     await asyncio.gather(*waiting)
 
-    assert writer.syncs <= 2
+    assert writer.writes <= 2
     await commit.close()
 
 
@@ -140,15 +137,26 @@ async def test_a_caller_who_leaves_takes_nobody_along(tmp_path: Path) -> None:
     await commit.close()
 
 
-async def test_with_intervals_a_write_is_in_the_file_at_once_and_synced_at_the_end(tmp_path: Path) -> None:
-    writer = SlowWriter(tmp_path)
-    writer.go.set()
-    commit = GroupCommit(writer, sync="interval")
+async def test_with_intervals_a_write_is_in_the_file_at_once_and_the_segment_sealed_at_the_end(tmp_path: Path) -> None:
+    commit = GroupCommit(SegmentWriter(tmp_path, name="w", sync="interval"))
 
-    await commit.append(columns(), data("a"))
-    before = writer.syncs
+    await asyncio.gather(*(commit.append(columns(), data(name)) for name in "abc"))
+    at_once = written(tmp_path)
     await commit.close()
 
-    assert written(tmp_path) == ["a"]
-    assert (before, writer.syncs) == (0, 1)
+    assert at_once == ["a", "b", "c"]
     assert [segment.is_sealed for segment in list_segments(tmp_path)] == [True]
+
+
+async def test_with_intervals_a_sync_follows_although_nothing_more_comes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nightshift.predictions.commit.SYNC_SECONDS", 0.01)
+    synced = threading.Event()
+    monkeypatch.setattr("os.fdatasync", lambda _handle: synced.set())
+    commit = GroupCommit(SegmentWriter(tmp_path, name="w", sync="interval"))
+
+    await commit.append(columns(), data("a"))
+
+    assert await asyncio.to_thread(synced.wait, 10)
+    await commit.close()

@@ -12,7 +12,7 @@ from factories.predictions import answered, columns
 from nightshift.errors import PredictionLogError
 from nightshift.predictions.frames import frame, scan
 from nightshift.predictions.record import Answered, Columns, decode, encode
-from nightshift.predictions.segments import SegmentWriter, list_segments, writer_name
+from nightshift.predictions.segments import SegmentWriter, Sync, list_segments, writer_name
 
 
 def write(writer: SegmentWriter, *names: str, of: Columns | None = None) -> None:
@@ -84,18 +84,30 @@ def test_a_folder_removed_meanwhile_is_made_again_and_what_follows_is_kept(tmp_p
         path.unlink() if path.is_file() else path.rmdir()
 
     write(writer, "b")
-    writer.sync()
 
     assert [names_in(segment.path) for segment in list_segments(tmp_path / "log")] == [["columns 1", "b"]]
 
 
-def test_a_segment_removed_between_write_and_sync_is_not_acknowledged(tmp_path: Path) -> None:
-    writer = SegmentWriter(tmp_path, name="w")
+def test_a_segment_whose_folder_was_moved_away_is_followed_by_one_in_the_old_place(tmp_path: Path) -> None:
+    writer = SegmentWriter(tmp_path / "log", name="w")
     write(writer, "a")
-    list_segments(tmp_path)[0].path.unlink()
+    (tmp_path / "log").rename(tmp_path / "moved")
 
-    with pytest.raises(PredictionLogError, match="removed"):
-        writer.sync()
+    write(writer, "b")
+
+    assert names_in(list_segments(tmp_path / "log")[0].path) == ["columns 1", "b"]
+
+
+@pytest.mark.parametrize("sync", ["answer", "interval"])
+def test_what_is_flushed_by_another_thread_outlives_the_segments_end(tmp_path: Path, sync: Sync) -> None:
+    writer = SegmentWriter(tmp_path, name="w", sync=sync)
+    write(writer, "a")
+    flush = writer.flush_aside()
+    writer.close()
+
+    flush()
+
+    assert names_in(list_segments(tmp_path)[0].path) == ["columns 1", "a"]
 
 
 def test_a_full_disk_is_said_and_a_write_succeeds_once_there_is_room(tmp_path: Path) -> None:
@@ -105,7 +117,6 @@ def test_a_full_disk_is_said_and_a_write_succeeds_once_there_is_room(tmp_path: P
     with files_no_larger_than(600), pytest.raises(PredictionLogError, match="free space"):
         write(writer, "b", "c", "d", "e")
     write(writer, "f")
-    writer.sync()
 
     first, second = [segment.path for segment in list_segments(tmp_path)]
     assert names_in(first)[:2] == ["columns 1", "a"]
