@@ -1,9 +1,15 @@
 """Repositories, registries and records to test lineage with."""
 
+import os
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 from nightshift.lineage.code import CodeVersion
@@ -63,9 +69,46 @@ def flip_a_byte(path: Path) -> None:
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
     path.chmod(before.st_mode & 0o777)
-    import os
-
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+class ObjectServer(SimpleHTTPRequestHandler):
+    """A web server that keeps what is posted to it, as an object store does."""
+
+    def do_POST(self) -> None:
+        path = Path(self.translate_path(self.path))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(self._body())
+        self.send_response(201)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def _body(self) -> bytes:
+        if self.headers.get("Transfer-Encoding") != "chunked":
+            return self.rfile.read(int(self.headers["Content-Length"]))
+        body = b""
+        while size := int(self.rfile.readline(), 16):
+            body += self.rfile.read(size)
+            self.rfile.readline()
+        self.rfile.readline()
+        return body
+
+    def log_message(self, *arguments: object) -> None:
+        """Keep quiet."""
+
+
+@contextmanager
+def an_object_server(folder: Path) -> Iterator[str]:
+    """Serve ``folder`` on a free port while the context lasts; gives the address."""
+    folder.mkdir(exist_ok=True)
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(ObjectServer, directory=str(folder))) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 CODE = CodeVersion(commit="c" * 40, branch="main")

@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from dvc.fs import generic, localfs, parse_external_url
+from dvc.exceptions import DvcException
+from dvc.fs import RemoteMissingDepsError, generic, localfs, parse_external_url
 from dvc_data.hashfile.db import get_odb
 from dvc_data.hashfile.tree import Tree
 
@@ -136,7 +137,10 @@ class ObjectStore:
     @property
     def _remote(self) -> Any:
         if self._opened is None:
-            filesystem, path = parse_external_url(self.remote)
+            try:
+                filesystem, path = parse_external_url(self.remote)
+            except (DvcException, RemoteMissingDepsError) as error:
+                raise DataRegistryError(f"{self.remote}: is no address that DVC can use: {error}") from error
             self._opened = get_odb(filesystem, filesystem.join(path, *LAYOUT), hash_name="md5")
         return self._opened
 

@@ -8,7 +8,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from factories.lineage import a_registry, another_machine, flip_a_byte, object_at, run_git, write_files
+from factories.lineage import (
+    a_registry,
+    an_object_server,
+    another_machine,
+    flip_a_byte,
+    object_at,
+    run_git,
+    write_files,
+)
 from nightshift.errors import DataRegistryBusyError, DataRegistryError, DigestMismatchError, UnavailableError
 from nightshift.lineage.data import DataRegistry, DatasetVersion
 
@@ -374,6 +382,44 @@ def test_a_remote_that_cannot_be_written_says_so(tmp_path: Path) -> None:
         registry.append("model", write_files(tmp_path / "new", {"a": "1"}), "first")
 
     assert registry.version("model") is None
+
+
+# ---------------------------------------------------------------- remotes that are no folder
+
+
+def test_a_remote_may_be_a_server(tmp_path: Path) -> None:
+    files = {f"day-{number}": f"content {number}" for number in range(12)}
+    with an_object_server(tmp_path / "served") as address:
+        registry = DataRegistry(str(tmp_path / "registry.git"), f"{address}/data", tmp_path / "scratch")
+        registry.create()
+        version = registry.append("model", write_files(tmp_path / "new", files), "first")
+        elsewhere = DataRegistry(registry.url, f"{address}/data", tmp_path / "other scratch")
+
+        fetched = contents(elsewhere.fetch(version, tmp_path / "out"))
+        after = elsewhere.append("model", write_files(tmp_path / "more", {"day-0": "!"}), "second", replace=True)
+        object_at(tmp_path / "served" / "data", registry.list_files(version)["day-7"]).unlink()
+        (problem,) = registry.problems()
+
+    assert fetched == files
+    assert after.bytes == version.bytes - len("content 0") + 1
+    assert "lacks 1 of 13 objects, the first is day-7" in problem
+
+
+def test_a_server_that_is_down_says_so(tmp_path: Path) -> None:
+    with an_object_server(tmp_path / "served") as address:
+        registry = DataRegistry(str(tmp_path / "registry.git"), f"{address}/data", tmp_path / "scratch")
+        registry.create()
+
+    with pytest.raises(UnavailableError, match=f"the remote {address}/data cannot be used"):
+        registry.append("model", write_files(tmp_path / "new", {"a": "1"}), "first")
+
+
+def test_an_address_that_dvc_does_not_know_is_refused(tmp_path: Path) -> None:
+    registry = DataRegistry(str(tmp_path / "registry.git"), "pigeon://roof", tmp_path / "scratch")
+    registry.create()
+
+    with pytest.raises(DataRegistryError, match="pigeon://roof: is no address that DVC can use"):
+        registry.append("model", write_files(tmp_path / "new", {"a": "1"}), "first")
 
 
 # ---------------------------------------------------------------- fetching
