@@ -37,6 +37,7 @@ from nightshift.pipelines.work import Outcome, Then, Work
 from nightshift.profile.contract import Contract
 from nightshift.profile.expectations import validate as validate_rows
 from nightshift.profile.profile import Profile
+from nightshift.profile.variation import Variation
 from nightshift.spec import Kind, ModelSpec
 from nightshift.verdict import Status
 
@@ -212,19 +213,46 @@ def package(work: Work) -> Outcome:
     """
     run, spec, test = work.run, work.spec, _split(work, "test")
     model = TrainedModel.read(run.file("model"))
-    output = Profile.of(pd.DataFrame({OUTPUT: output_of(model.predict(test), spec)}), {OUTPUT: Kind.NUMERIC})
     manifest = write_package(
         run.file("package"),
         model,
         spec,
         contract=run.read("contract.json"),
-        profile={"inputs": run.read("profile.json"), "output": output.to_json()},
+        profile=_reference(work, model),
         golden=test,
         lock=work.settings.lock,
         lineage_digest=run.read("lineage.json")["digest"],
     )
     formats = "all formats agree" if manifest.has_onnx else "ONNX is not faithful and left out, the others agree"
     return Outcome(f"{formats} on {manifest.golden_rows:,} golden rows")
+
+
+def _reference(work: Work, model: TrainedModel) -> dict[str, Any]:
+    """Return what windows will be compared with: inputs, answers, and how both vary from window to window."""
+    spec, inputs = work.spec, Profile.from_json(work.run.read("profile.json"))
+    rows = pd.concat([_split(work, name) for name in ("train", "validation", "test")])
+    answers = pd.DataFrame({spec.time.column: rows[spec.time.column], OUTPUT: output_of(model.predict(rows), spec)})
+    tested = answers[answers[spec.time.column] >= _split(work, "test")[spec.time.column].min()]
+    output = Profile.of(tested, {OUTPUT: Kind.NUMERIC})
+    windows = [Profile.of(part, spec.kinds, bins_of=inputs) for part in _windows(rows, spec)]
+    answered = [Profile.of(part, output.kinds, bins_of=output) for part in _windows(answers, spec)]
+    return {
+        "inputs": inputs.to_json(),
+        "output": output.to_json(),
+        "variation": {
+            "inputs": Variation.of(inputs, windows, model.importance).to_json(),
+            "output": Variation.of(output, answered, {OUTPUT: 1.0}).to_json(),
+        },
+    }
+
+
+def _windows(rows: pd.DataFrame, spec: ModelSpec) -> list[pd.DataFrame]:
+    """Return the rows of each whole window that the monitor would judge, oldest first."""
+    starts = rows[spec.time.column].dt.floor("D")
+    number = (starts.max() - starts) // spec.monitor.window
+    sizes = number.value_counts()
+    whole = sizes[sizes >= spec.monitor.rows_min].index.sort_values(ascending=False)
+    return [rows[number == place] for place in whole]
 
 
 def evaluate(work: Work) -> Outcome:

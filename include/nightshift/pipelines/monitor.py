@@ -30,6 +30,7 @@ from nightshift.profile.drift import DriftReport
 from nightshift.profile.drift import compare as compare_profiles
 from nightshift.profile.expectations import validate as validate_rows
 from nightshift.profile.profile import Profile
+from nightshift.profile.variation import Variation
 from nightshift.spec import Kind as ColumnKind
 from nightshift.spec import Monitor
 from nightshift.verdict import Check, Status, Verdict, judge_window
@@ -90,12 +91,21 @@ def compare(work: Work) -> Outcome:
         return Outcome("too few rows to compare")
     reference, current = _reference(work), work.run.read("profile.json")
     limits = work.spec.monitor.limits
-    importance = _evidence(work, "training.json")["importance"]
+    own = {part: Variation.from_json(content) for part, content in _package(work).profile["variation"].items()}
     inputs = compare_profiles(
-        reference["inputs"], Profile.from_json(current["inputs"]), importance=importance, limits=limits
+        reference["inputs"],
+        Profile.from_json(current["inputs"]),
+        importance=_evidence(work, "training.json")["importance"],
+        limits=limits,
+        variation=own["inputs"],
     )
     output = compare_profiles(
-        reference["output"], Profile.from_json(current["output"]), importance={}, limits=limits, output=OUTPUT
+        reference["output"],
+        Profile.from_json(current["output"]),
+        importance={},
+        limits=limits,
+        variation=own["output"],
+        output=OUTPUT,
     )
     work.run.write("drift.json", {"format": 1, "inputs": inputs.to_json(), "output": output.to_json()})
     moved = [check for check in (*output.checks, *inputs.checks) if check.status is not Status.HEALTHY]
@@ -276,7 +286,8 @@ def _evidence(work: Work, name: str) -> Any:
 
 
 def _reference(work: Work) -> dict[str, Profile]:
-    return {part: Profile.from_json(content) for part, content in _package(work).profile.items()}
+    content = _package(work).profile
+    return {part: Profile.from_json(content[part]) for part in ("inputs", "output")}
 
 
 def _who(version: str | None, rows: int) -> str:

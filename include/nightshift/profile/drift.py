@@ -12,6 +12,7 @@ from typing import Any, Self
 
 from nightshift.profile.distance import psi
 from nightshift.profile.profile import FeatureProfile, Profile
+from nightshift.profile.variation import Variation, drift_of
 from nightshift.spec import Kind, Limits
 from nightshift.verdict import Check, Status
 
@@ -24,6 +25,7 @@ SENTINEL_TIMES = 20
 UNIT_FACTOR = 8.0
 """A mean moved by this factor to beyond all that the reference saw is another unit."""
 SURE_Z = 6.0
+USUAL_SHARE = 0.5
 NAMED = 3
 
 
@@ -73,6 +75,7 @@ def compare(
     *,
     importance: Mapping[str, float],
     limits: Limits,
+    variation: Variation | None = None,
     output: str | None = None,
 ) -> DriftReport:
     """Return how far ``current`` has moved from ``reference``.
@@ -88,6 +91,8 @@ def compare(
         compared (a reference may hold the label too); for an ``output`` its own.
     limits
         What may move before the checks speak.
+    variation
+        How much the reference itself varies: a limit below that would cry wolf, and is raised to it.
     output
         Name of the column of answers, if the profiles are of answers.
     """
@@ -95,24 +100,24 @@ def compare(
     there = [name for name in weights if name in current.columns]
     moved = [FeatureDrift(n, psi(reference.columns[n], current.columns[n]), weights[n]) for n in there]
     moved.sort(key=lambda drift: -drift.effect)
-    drift = sum(column.effect for column in moved)
-    checks = list(_faults(reference, current, weights))
-    checks.append(_drift_check(moved, drift, limits, rows=current.rows, output=output))
+    drift, own = drift_of(reference, current, weights), variation or Variation()
+    allowed = max(limits.output_drift if output else limits.drift, own.worst_drift)
+    checks = list(_faults(reference, current, weights, own))
+    checks.append(_drift_check(moved, drift, allowed, rows=current.rows, output=output))
     return DriftReport(drift, tuple(moved), tuple(checks))
 
 
-def _drift_check(moved: list[FeatureDrift], drift: float, limits: Limits, *, rows: int, output: str | None) -> Check:
-    allowed = limits.output_drift if output else limits.drift
+def _drift_check(moved: list[FeatureDrift], drift: float, allowed: float, *, rows: int, output: str | None) -> Check:
     status = Status.DRIFTED if drift > allowed else Status.HEALTHY
     if output:
-        sentence = f"the answers moved: PSI {drift:.2f} against those to test rows, allowed {allowed:g}"
+        sentence = f"the answers moved: PSI {drift:.2f} against those to test rows, allowed {allowed:.2f}"
         return Check("output drift", status, output, sentence, drift, allowed, rows)
     most = ", ".join(f"{column.column} (PSI {column.psi:.2f})" for column in moved[:NAMED])
-    sentence = f"the inputs moved: importance-weighted PSI {drift:.2f}, allowed {allowed:g}; most of all {most}"
+    sentence = f"the inputs moved: importance-weighted PSI {drift:.2f}, allowed {allowed:.2f}; most of all {most}"
     return Check("input drift", status, moved[0].column if moved else "inputs", sentence, drift, allowed, rows)
 
 
-def _faults(reference: Profile, current: Profile, weights: Mapping[str, float]) -> Iterator[Check]:
+def _faults(reference: Profile, current: Profile, weights: Mapping[str, float], own: Variation) -> Iterator[Check]:
     """Yield a BROKEN check for each fault; the columns that matter most first."""
     for name in sorted(weights, key=lambda name: -weights[name]):
         if name not in current.columns:
@@ -120,16 +125,18 @@ def _faults(reference: Profile, current: Profile, weights: Mapping[str, float]) 
             continue
         before, now = reference.columns[name], current.columns[name]
         if now.rows:
-            yield from (check for look in LOOKS if (check := look(name, before, now)) is not None)
+            found = [_null_spike(name, before, now, own), *(look(name, before, now) for look in LOOKS)]
+            yield from (check for check in found if check is not None)
 
 
-def _null_spike(name: str, before: FeatureProfile, now: FeatureProfile) -> Check | None:
-    expected, found = before.missing_share, now.missing_share
+def _null_spike(name: str, before: FeatureProfile, now: FeatureProfile, own: Variation) -> Check | None:
+    expected = max(before.missing_share, own.missing.get(name, 0.0))
     spread = math.sqrt(max(expected * (1 - expected), 1 / now.rows) / now.rows)
-    if found - expected < NULL_SPIKE or found - expected < SURE_Z * spread:
+    allowed = expected + max(NULL_SPIKE, SURE_Z * spread)
+    if now.missing_share <= allowed:
         return None
-    sentence = f"{name} is null in {found:.1%} of rows, {expected:.1%} in training"
-    return Check("null spike", Status.BROKEN, name, sentence, found, expected + NULL_SPIKE, now.rows)
+    sentence = f"{name} is null in {now.missing_share:.1%} of rows, at most {expected:.1%} in any window of training"
+    return Check("null spike", Status.BROKEN, name, sentence, now.missing_share, allowed, now.rows)
 
 
 def _infinite(name: str, before: FeatureProfile, now: FeatureProfile) -> Check | None:
@@ -140,15 +147,16 @@ def _infinite(name: str, before: FeatureProfile, now: FeatureProfile) -> Check |
 
 
 def _constant(name: str, before: FeatureProfile, now: FeatureProfile) -> Check | None:
-    values = [count for count in (now.counts or {}).values() if count]
-    alone = len(values) == 1 if now.kind is Kind.CATEGORICAL else now.deviation == 0
-    several = len(before.counts or {}) > 1 if now.kind is Kind.CATEGORICAL else bool(before.deviation)
-    if not (alone and several and now.known > 1):
+    """Look for a column that is stuck; one value all week is weather if it was most of the training too."""
+    counts = (now.counts if now.kind is Kind.CATEGORICAL else now.often) or {}
+    stuck = next((value for value, count in counts.items() if count == now.known > 1), None)
+    if stuck is None:
         return None
-    stuck = next(iter(now.counts)) if now.counts else f"{now.lowest:g}"
-    return Check(
-        "constant", Status.BROKEN, name, f"{name} is stuck at {stuck} in all {now.known:,} rows", rows=now.rows
-    )
+    used_to = (before.counts if now.kind is Kind.CATEGORICAL else before.often) or {}
+    if used_to.get(stuck, 0) / max(before.known, 1) >= USUAL_SHARE:
+        return None
+    sentence = f"{name} is stuck at {stuck} in all {now.known:,} rows"
+    return Check("constant", Status.BROKEN, name, sentence, rows=now.rows)
 
 
 def _sentinel(name: str, before: FeatureProfile, now: FeatureProfile) -> Check | None:
@@ -176,5 +184,5 @@ def _unit(name: str, before: FeatureProfile, now: FeatureProfile) -> Check | Non
 
 
 LOOKS: tuple[Callable[[str, FeatureProfile, FeatureProfile], Check | None], ...] = (
-    _null_spike, _infinite, _constant, _sentinel, _unit
+    _infinite, _constant, _sentinel, _unit
 )  # fmt: skip
