@@ -201,10 +201,18 @@ class Gate(Part):
 
 
 class AgainstChampion(Part):
-    """How the candidate must compare with the champion on rows neither was trained on."""
+    """How the candidate must compare with the champion on rows neither was trained on.
+
+    ``segments`` names features: in each of their categories with at least
+    ``segment_rows_min`` rows the candidate may be worse by ``segment_margin``
+    at most (without one, by ``margin``).
+    """
 
     metric: str
     margin: float = Field(default=0.0, ge=0)
+    segments: tuple[Column, ...] = ()
+    segment_margin: float | None = Field(default=None, ge=0)
+    segment_rows_min: int = Field(default=200, ge=1)
 
 
 class Gates(Part):
@@ -292,6 +300,16 @@ class ModelSpec(Part):
         ):
             if column in self.features:
                 raise ValueError(f"features names {column}, which is the {role}; a model must not learn from it")
+        return self
+
+    @model_validator(mode="after")
+    def _known_segments(self) -> Self:
+        for name in self.gates.champion.segments if self.gates.champion else ():
+            feature = self.features.get(name)
+            if feature is None or feature.kind is not Kind.CATEGORICAL:
+                raise ValueError(
+                    f"gates.champion.segments names {name}, which is no categorical feature; declare it as one"
+                )
         return self
 
     @cached_property

@@ -1,95 +1,110 @@
 """How good a candidate is, how sure that is, and whether it may replace the champion."""
 
-import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
-from nightshift.model.metrics import LARGER_IS_BETTER, METRICS, UNKNOWN_CLASS, Metric
+from nightshift.model import gates
+from nightshift.model.bootstrap import CONFIDENCE, Interval, Resampling
+from nightshift.model.metrics import NAMES, Measure, measures
+from nightshift.model.segments import Segment, weakest_segments
 from nightshift.spec import ModelSpec, Task
-from nightshift.verdict import Check, Status, Verdict, judge_gates
+from nightshift.verdict import Verdict
 
-RESAMPLES = 400
-INTERVAL = (0.025, 0.975)
-CHUNK = 50
-Predict = Callable[[pd.DataFrame], np.ndarray]
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A value with its 95 % bootstrap interval; NaN where nothing can be said."""
-
-    value: float
-    low: float
-    high: float
-
-    def to_json(self) -> dict[str, float | None]:
-        return {name: None if math.isnan(value) else value for name, value in self.__dict__.items()}
-
-    @classmethod
-    def from_json(cls, content: Mapping[str, float | None]) -> Self:
-        return cls(**{name: math.nan if value is None else value for name, value in content.items()})
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Candidate and champion on the same rows, none of which the champion was trained on.
-
-    ``difference`` is candidate minus champion of ``metric``, by paired
-    bootstrap. ``rows`` may be 0: then nothing could be compared.
-    """
-
-    champion: str
-    rows: int
-    metric: str
-    difference: Interval
-    candidate_value: float
-    champion_value: float
-
-    def to_json(self) -> dict[str, Any]:
-        values = {
-            name: None if math.isnan(getattr(self, name)) else getattr(self, name)
-            for name in ("candidate_value", "champion_value")
-        }
-        named = {"champion": self.champion, "rows": self.rows, "metric": self.metric}
-        return {**named, **values, "difference": self.difference.to_json()}
+FORMAT = 1
+Predict = Callable[[pd.DataFrame], npt.NDArray[Any]]
 
 
 @dataclass(frozen=True)
 class Champion:
-    """What a candidate is compared with. ``learned_until`` bounds the rows it has seen."""
+    """What a candidate is compared with.
+
+    ``learned_until`` is the first moment whose rows it has not learned from;
+    ``classes`` are its labels in the order of its probabilities, if multiclass.
+    """
 
     version: str
     predict: Predict
     learned_until: datetime
+    classes: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Paired:
+    """One metric of candidate and champion on the same rows; ``difference`` is candidate less champion."""
+
+    candidate: float
+    champion: float
+    difference: Interval
+
+    def to_json(self) -> dict[str, Any]:
+        return {"candidate": self.candidate, "champion": self.champion, "difference": self.difference.to_json()}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Candidate and champion, on rows that neither has learned from.
+
+    ``rows`` may be 0: then nothing could be compared. ``segments`` holds for
+    each named segment (``carrier = UA``) its rows and the compared metric.
+    """
+
+    version: str
+    learned_until: datetime
+    rows: int
+    metrics: Mapping[str, Paired]
+    segments: Mapping[str, tuple[int, Paired | None]] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "version": self.version,
+            "learned_until": self.learned_until.isoformat(),
+            "rows": self.rows,
+            "metrics": {name: paired.to_json() for name, paired in self.metrics.items()},
+            "segments": {
+                name: {"rows": rows, "paired": paired.to_json() if paired else None}
+                for name, (rows, paired) in self.segments.items()
+            },
+        }
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Metrics on the test rows, with intervals, and the comparison with the champion, if there is one."""
+    """What the test rows say.
+
+    ``metrics`` holds only what can be told of these rows; ``unknown`` says for
+    each other metric of the task why it cannot. ``resampled`` is what was drawn
+    together for the intervals: days or rows. ``weakest`` are the segments that
+    are worst off, worst first.
+    """
 
     rows: int
     metrics: Mapping[str, Interval]
+    unknown: Mapping[str, str]
+    resampled: str
     comparison: Comparison | None
+    weakest: Sequence[Segment]
+
+    def verdict(self, spec: ModelSpec) -> Verdict:
+        """Return PASS only if every gate of the declaration is met and there is one that measures something."""
+        return gates.judge(self, spec)
 
     def to_json(self) -> dict[str, Any]:
         return {
-            "format": 1,
+            "format": FORMAT,
             "rows": self.rows,
+            "confidence": CONFIDENCE,
+            "resampled": self.resampled,
             "metrics": {name: interval.to_json() for name, interval in self.metrics.items()},
+            "unknown": dict(self.unknown),
             "comparison": self.comparison.to_json() if self.comparison else None,
+            "weakest": [segment.to_json() for segment in self.weakest],
         }
-
-    def verdict(self, spec: ModelSpec) -> Verdict:
-        """Return PASS if every gate of the declaration is met; no gate at all blesses nothing."""
-        checks = [_gate(name, self.metrics.get(name), gate, self.rows) for name, gate in spec.gates.metrics.items()]
-        if spec.gates.champion and self.comparison:
-            checks.append(_non_inferior(self.comparison, spec))
-        return judge_gates(checks)
 
 
 def evaluate(
@@ -106,92 +121,133 @@ def evaluate(
     Parameters
     ----------
     predict
-        Gives, for a frame, what :meth:`ModelPackage.predict_encoded` gives.
+        Gives for a frame P(1), the value, or one probability for each class.
     test
         Rows with features, label and time, of which the candidate has seen none.
-        May be empty: then every metric is NaN, which passes no gate.
+        May be empty: then nothing is known, which passes no gate.
     classes
         Labels of a multiclass model in the order of its probabilities. A label
         that is none of them counts as answered wrongly.
     seed
         Of the resampling; the same rows and seed give the same intervals.
     """
-    labels, answers = _labels(test, spec, classes), predict(test) if len(test) else np.empty(0)
-    metrics = {name: _measured(metric, labels, answers, seed) for name, metric in METRICS[spec.task].items()}
-    comparison = None
-    if champion and spec.gates.champion:
-        unseen = test[test[spec.time.column] >= champion.learned_until]
-        comparison = _compare(predict, unseen, _labels(unseen, spec, classes), spec, champion, seed)
-    return Evaluation(len(test), metrics, comparison)
+    if test.empty:
+        unknown = dict.fromkeys(NAMES[spec.task], "there are no test rows")
+        return Evaluation(0, {}, unknown, "rows", _compare(predict, test, spec, classes, champion, seed), ())
+    resampling = Resampling.of(test[spec.time.column], seed=seed)
+    answers = predict(test)
+    strange = answer_problem(answers, test, spec, classes)
+    if strange:
+        unknown = dict.fromkeys(NAMES[spec.task], strange)
+        return Evaluation(len(test), {}, unknown, resampling.what, None, ())
+    truth = _truth(test, spec, classes)
+    found = {
+        name: resampling.interval(measure)
+        for name, measure in measures(
+            spec.task, truth, answers.astype(np.float64), resampling.units, len(classes)
+        ).items()
+    }
+    return Evaluation(
+        rows=len(test),
+        metrics={name: interval for name, interval in found.items() if interval},
+        unknown={name: "these rows do not tell it" for name, interval in found.items() if not interval},
+        resampled=resampling.what,
+        comparison=_compare(predict, test, spec, classes, champion, seed),
+        weakest=weakest_segments(test, truth, answers.astype(np.float64), spec, len(classes), seed=seed),
+    )
+
+
+def answer_problem(answers: npt.NDArray[Any], rows: pd.DataFrame, spec: ModelSpec, classes: Sequence[str]) -> str:
+    """Return what is wrong with a model's answers as such; empty if nothing is."""
+    expected = (len(rows), len(classes)) if spec.task is Task.MULTICLASS else (len(rows),)
+    if answers.shape != expected:
+        return f"the answers have the shape {answers.shape}, expected {expected}"
+    broken = int((~np.isfinite(answers)).sum())
+    return f"{broken} answers are no numbers" if broken else ""
 
 
 def _compare(
-    predict: Predict, unseen: pd.DataFrame, labels: np.ndarray, spec: ModelSpec, champion: Champion, seed: int
-) -> Comparison:
-    assert spec.gates.champion
-    name = spec.gates.champion.metric
+    predict: Predict,
+    test: pd.DataFrame,
+    spec: ModelSpec,
+    classes: Sequence[str],
+    champion: Champion | None,
+    seed: int,
+) -> Comparison | None:
+    if champion is None:
+        return None
+    unseen = test[test[spec.time.column] >= pd.Timestamp(champion.learned_until)] if len(test) else test
     if unseen.empty:
-        nothing = Interval(math.nan, math.nan, math.nan)
-        return Comparison(champion.version, 0, name, nothing, math.nan, math.nan)
-    ours, theirs, metric = predict(unseen), champion.predict(unseen), METRICS[spec.task][name]
-    difference = _interval(lambda w: metric(labels, ours, w) - metric(labels, theirs, w), len(unseen), seed)
-    once = np.ones((1, len(unseen)))
-    values = (float(metric(labels, answers, once)[0]) for answers in (ours, theirs))
-    return Comparison(champion.version, len(unseen), name, difference, *values)
-
-
-def _measured(metric: Metric, labels: np.ndarray, answers: np.ndarray, seed: int) -> Interval:
-    return _interval(lambda weights: metric(labels, answers, weights), len(labels), seed)
-
-
-def _interval(measure: Callable[[np.ndarray], np.ndarray], rows: int, seed: int) -> Interval:
-    """Return a measure of the rows with its percentile bootstrap interval (Efron 1979)."""
-    if rows == 0:
-        return Interval(math.nan, math.nan, math.nan)
-    value = float(measure(np.ones((1, rows)))[0])
-    rng = np.random.default_rng(seed)
-    drawn = [
-        measure(rng.multinomial(rows, np.full(rows, 1 / rows), size=CHUNK).astype(np.float64))
-        for _ in range(RESAMPLES // CHUNK)
-    ]
-    low, high = np.quantile(np.concatenate(drawn), INTERVAL)
-    return Interval(value, float(low), float(high))
-
-
-def _labels(rows: pd.DataFrame, spec: ModelSpec, classes: Sequence[str]) -> np.ndarray:
-    labels = rows[spec.label.column]
+        return Comparison(champion.version, champion.learned_until, 0, {})
+    theirs = champion.predict(unseen)
+    if answer_problem(theirs, unseen, spec, champion.classes or classes):
+        return Comparison(champion.version, champion.learned_until, 0, {})
     if spec.task is Task.MULTICLASS:
-        labels = labels.map({name: code for code, name in enumerate(classes)}).fillna(UNKNOWN_CLASS)
-    return labels.to_numpy(dtype=np.float64)
-
-
-def _gate(name: str, found: Interval | None, gate: Any, rows: int) -> Check:
-    bound, at_least = (gate.at_least, True) if gate.at_least is not None else (gate.at_most, False)
-    words = f"{'at least' if at_least else 'at most'} {bound:g}"
-    if found is None:
-        return Check(f"gate:{name}", Status.FAIL, name, f"{name} is not measured for this task; correct gates.metrics")
-    met = found.value >= bound if at_least else found.value <= bound  # a NaN meets nothing
-    sentence = f"{name} is {found.value:.4f} on {rows:,} test rows; {words} is asked for"
-    observed = None if math.isnan(found.value) else found.value
-    return Check(f"gate:{name}", Status.PASS if met else Status.FAIL, name, sentence, observed, bound, rows)
-
-
-def _non_inferior(comparison: Comparison, spec: ModelSpec) -> Check:
-    """Decide on the interval: the candidate must not be worse by more than the margin, even at its far end."""
-    assert spec.gates.champion
-    name, margin = comparison.metric, spec.gates.champion.margin
-    check = f"champion:{name}"
-    if comparison.rows == 0:
-        sentence = f"the champion (version {comparison.champion}) has seen all test rows; nothing can be compared"
-        return Check(check, Status.FAIL, name, sentence, rows=0)
-    difference = comparison.difference
-    worst = -difference.low if name in LARGER_IS_BETTER else difference.high
-    sentence = (
-        f"{name} is {comparison.candidate_value:.4f}, the champion's (version {comparison.champion}) "
-        f"{comparison.champion_value:.4f} on the same {comparison.rows:,} rows: worse by at most {worst:+.4f} "
-        f"(95 %), allowed {margin:g}"
+        theirs = _in_order(theirs, champion.classes or classes, classes)
+    contest = _Contest(unseen, _truth(unseen, spec, classes), predict(unseen), theirs, spec, len(classes), seed)
+    everything = np.ones(len(unseen), dtype=bool)
+    paired = {name: contest.pair(name, everything) for name in NAMES[spec.task]}
+    return Comparison(
+        champion.version,
+        champion.learned_until,
+        len(unseen),
+        {name: one for name, one in paired.items() if one},
+        contest.segments(),
     )
-    observed = None if math.isnan(worst) else worst
-    return Check(
-        check, Status.PASS if worst <= margin else Status.FAIL, name, sentence, observed, margin, comparison.rows
-    )
+
+
+@dataclass(frozen=True)
+class _Contest:
+    """Two models' answers to the same rows."""
+
+    rows: pd.DataFrame
+    truth: npt.NDArray[Any]
+    ours: npt.NDArray[Any]
+    theirs: npt.NDArray[Any]
+    spec: ModelSpec
+    classes: int
+    seed: int
+
+    def pair(self, name: str, chosen: npt.NDArray[np.bool_]) -> Paired | None:
+        """Return one metric of both on some of the rows; none if these rows do not tell it."""
+        resampling = Resampling.of(self.rows[self.spec.time.column][chosen], seed=self.seed)
+        ours, theirs = (self._measure(name, answers, chosen, resampling) for answers in (self.ours, self.theirs))
+        values = (resampling.value(ours), resampling.value(theirs))
+        gap = resampling.gap(ours, theirs)
+        return Paired(*values, gap) if gap else None
+
+    def segments(self) -> dict[str, tuple[int, Paired | None]]:
+        """Return the compared metric for each named segment that has rows enough."""
+        against = self.spec.gates.champion
+        if against is None:
+            return {}
+        found = {}
+        for column in against.segments:
+            values = self.rows[column].astype(object)
+            for value in sorted(values.dropna().unique(), key=str):
+                chosen = (values == value).to_numpy()
+                if chosen.sum() >= against.segment_rows_min:
+                    found[f"{column} = {value}"] = (int(chosen.sum()), self.pair(against.metric, chosen))
+        return found
+
+    def _measure(
+        self, name: str, answers: npt.NDArray[Any], chosen: npt.NDArray[np.bool_], resampling: Resampling
+    ) -> Measure:
+        found = measures(
+            self.spec.task, self.truth[chosen], answers[chosen].astype(np.float64), resampling.units, self.classes
+        )
+        return found[name]
+
+
+def _truth(rows: pd.DataFrame, spec: ModelSpec, classes: Sequence[str]) -> npt.NDArray[Any]:
+    labels = rows[spec.label.column]
+    if spec.task is not Task.MULTICLASS:
+        return labels.to_numpy(dtype=np.float64)
+    codes = {name: code for code, name in enumerate(classes)}
+    return np.array([codes.get(str(label), -1) for label in labels], dtype=np.intp)
+
+
+def _in_order(answers: npt.NDArray[Any], theirs: Sequence[str], ours: Sequence[str]) -> npt.NDArray[Any]:
+    """Return probabilities with one column for each of ``ours``; a class the other model lacks is never its answer."""
+    columns = [answers[:, list(theirs).index(name)] if name in theirs else np.zeros(len(answers)) for name in ours]
+    return np.stack(columns, axis=1)

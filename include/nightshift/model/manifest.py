@@ -18,6 +18,8 @@ GOLDEN, PROFILE, CONTRACT, REQUIREMENTS = "golden.json", "profile.json", "contra
 REQUIRED = frozenset({NATIVE, PICKLE, GOLDEN, PROFILE, CONTRACT, REQUIREMENTS})
 FILES = REQUIRED | {ONNX}
 """The only names a package may hold besides its manifest; no other can be written down, nor any path."""
+TOLERANCE = 1e-5
+"""How far a format may answer from the native file: absolute below 1, relative above."""
 BYTES_MAX = 512 * 1024 * 1024
 MANIFEST_BYTES_MAX = 8 * 1024 * 1024
 

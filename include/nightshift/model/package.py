@@ -19,7 +19,7 @@ from nightshift.model import compatibility, first_load
 from nightshift.model.compatibility import Policy
 from nightshift.model.encoding import Matrix
 from nightshift.model.golden import Golden
-from nightshift.model.manifest import CONTRACT, GOLDEN, NATIVE, ONNX, PROFILE, Manifest
+from nightshift.model.manifest import CONTRACT, GOLDEN, NATIVE, ONNX, PROFILE, TOLERANCE, Manifest
 from nightshift.model.reading import read_package
 from nightshift.model.runtime import NativeRuntime, OnnxRuntime, Runtime
 from nightshift.spec import Kind, ModelSpec, Task
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 MANY_ROWS = 256
 """From so many rows in one call on, XGBoost is asked instead of ONNX Runtime."""
 Outputs = npt.NDArray[np.float32]
+__all__ = ["TOLERANCE", "ModelPackage", "open_package", "write_package"]
 
 
 class ModelPackage:

@@ -25,6 +25,7 @@ from nightshift.model.manifest import (
     PICKLE,
     PROFILE,
     REQUIREMENTS,
+    TOLERANCE,
     FileRecord,
     Manifest,
     Parity,
@@ -33,7 +34,6 @@ from nightshift.model.runtime import NativeRuntime, OnnxRuntime, load_booster
 from nightshift.model.train import TrainedModel
 from nightshift.spec import Kind, ModelSpec
 
-TOLERANCE = 1e-5
 SERVING_THREADS = 1
 
 
