@@ -72,7 +72,7 @@ def rehearse(
     with _server(package, settings, folder) as http:
         ready_seconds = time.monotonic() - began
         given = _ask(http, spec, rows)
-        worst = max(abs(got - expected) for got, expected in zip(given, answers, strict=True))
+        worst = max(abs(got - float(expected)) for got, expected in zip(given, answers, strict=True))
         if not worst <= tolerance:  # a NaN is no agreement either
             raise RehearsalError(
                 f"the server answers golden rows otherwise than the package, by {worst:.3g}; allowed is {tolerance:g}. "

@@ -28,7 +28,7 @@ class Variation:
         seen = list(windows)
         return cls(
             tuple(drift_of(reference, window, importance) for window in seen),
-            {name: max((w.columns[name].missing_share for w in seen), default=0.0) for name in reference.columns},
+            {name: max((w.columns[name].missing_share for w in seen), default=0.0) for name in importance},
         )
 
     @property
