@@ -56,7 +56,7 @@ def test_nightshift_takes_every_command_it_is_given(services: dict[str, Service]
     given += [command for workflow in WORKFLOWS for command in workflow_commands(workflow)]
     image = read_dockerfile(ROOT / "docker" / "serving.Dockerfile")
     given.append(yaml_list(next(line.rest for line in image if line.word == "CMD")))
-    cli = typer.main.get_command(app)
+    cli: Any = typer.main.get_command(app)
 
     asked = nightshift_commands(given)
     for argv in asked:

@@ -11,11 +11,13 @@ from factories.deployment import (
     VARIABLE,
     Service,
     by_default,
+    found,
     image_environment,
     read_yaml,
     strings_of,
 )
 from nightshift.services.house import TELEMETRY_OFF
+from nightshift.serving.run import CONNECTIONS_MAX, GRACE_SECONDS
 from nightshift.settings import Settings
 
 COMPOSE = read_yaml(ROOT / "docker-compose.yaml")
@@ -119,10 +121,17 @@ def test_a_worker_may_end_its_tasks_and_a_long_task_is_not_given_to_a_second_wor
 ) -> None:
     worker = services["airflow-worker"]
     dag = (ROOT / "dags" / "build.py").read_text()
-    hours = int(re.search(r"dagrun_timeout=timedelta\(hours=(\d+)\)", dag)[1])
+    hours = int(found(r"dagrun_timeout=timedelta\(hours=(\d+)\)", dag))
 
     assert worker.content["stop_grace_period"] == "30m"
     assert int(worker.environment["AIRFLOW__CELERY_BROKER_TRANSPORT_OPTIONS__VISIBILITY_TIMEOUT"]) > hours * 3600
+
+
+def test_serving_may_end_its_requests_and_open_its_connections(services: dict[str, Service]) -> None:
+    content = services["serving"].content
+
+    assert int(content["stop_grace_period"].removesuffix("s")) > GRACE_SECONDS
+    assert content["ulimits"]["nofile"]["hard"] >= content["ulimits"]["nofile"]["soft"] > 2 * CONNECTIONS_MAX
 
 
 def test_images_of_others_are_pinned_and_run_as_nobody_important(service: Service) -> None:
@@ -138,9 +147,9 @@ def test_images_of_others_are_pinned_and_run_as_nobody_important(service: Servic
 
 
 def test_no_address_holds_a_password() -> None:
-    found = [text for text in strings_of(COMPOSE) if WORD_IN_ADDRESS.search(by_default(text))]
+    held = [text for text in strings_of(COMPOSE) if WORD_IN_ADDRESS.search(by_default(text))]
 
-    assert found == []
+    assert held == []
 
 
 def test_a_variable_that_sounds_secret_holds_a_place_and_no_value(service: Service) -> None:
@@ -180,11 +189,11 @@ def test_the_ledgers_address_is_read_from_its_secret(tmp_path: Any) -> None:
 
 def test_every_variable_of_this_file_has_a_default_and_is_explained() -> None:
     page = (ROOT / "docs" / "operations.md").read_text()
-    found = [match for text in strings_of(COMPOSE) for match in VARIABLE.finditer(text)]
+    used = [match for text in strings_of(COMPOSE) for match in VARIABLE.finditer(text)]
 
-    assert found
-    assert {match["name"] for match in found if match["how"] != ":-"} == set()
-    assert {match["name"] for match in found if f"`{match['name']}`" not in page} == set()
+    assert used
+    assert {match["name"] for match in used if match["how"] != ":-"} == set()
+    assert {match["name"] for match in used if f"`{match['name']}`" not in page} == set()
 
 
 def test_no_variable_is_left_to_the_shell_of_the_host() -> None:

@@ -8,7 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from factories.deployment import ROOT, Instruction, Service, commands_in, read_dockerfile, tracked_files
+from factories.deployment import (
+    ROOT,
+    Instruction,
+    Service,
+    commands_in,
+    found,
+    image_environment,
+    read_dockerfile,
+    tracked_files,
+)
 
 DOCKERFILES = sorted((ROOT / "docker").glob("*.Dockerfile"))
 IGNORED = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if line and not line.startswith("#")]
@@ -67,9 +76,9 @@ def test_whatever_is_copied_exists_is_tracked_and_is_let_in(dockerfile: list[Ins
     for source in copies(dockerfile):
         if source == ".":
             continue
-        found = [path for path in tracked if path == source or path.startswith(f"{source}/")]
-        assert found, f"git tracks nothing at {source}"
-        assert not any(is_left_out(path) for path in found)
+        files = [path for path in tracked if path == source or path.startswith(f"{source}/")]
+        assert files, f"git tracks nothing at {source}"
+        assert not any(is_left_out(path) for path in files)
 
 
 def test_nothing_is_installed_that_is_not_in_a_lock(dockerfile: list[Instruction]) -> None:
@@ -95,14 +104,14 @@ def test_byte_code_is_written_while_the_image_is_built(dockerfile: list[Instruct
 
 def test_the_lock_is_installed_as_it_is_written_in_the_dockerfile() -> None:
     text = (ROOT / "docker" / "airflow.Dockerfile").read_text()
-    script = re.search(r"sed -n '([^']+)' requirements\.txt", text)[1]
+    script = found(r"sed -n '([^']+)' requirements\.txt", text)
 
     done = subprocess.run(
         ["sed", "-n", script, "requirements.txt"], cwd=ROOT, capture_output=True, text=True, check=True
     )
 
     assert re.fullmatch(r"setuptools==[\d.]+ \\\n(    --hash=sha256:\w{64}( \\)?\n)+", done.stdout)
-    for name in re.search(r"--no-binary (\S+)", text)[1].split(","):
+    for name in found(r"--no-binary (\S+)", text).split(","):
         assert f"\n{name}==" in (ROOT / "requirements.txt").read_text()
 
 
@@ -110,6 +119,12 @@ def test_what_git_tracks_goes_into_the_image_that_keeps_the_checkout() -> None:
     """A tracked file that is missing would make every build in production an edited checkout."""
     assert [path for path in tracked_files() if is_left_out(path)] == []
     assert not is_left_out(".git/HEAD")
+
+
+def test_git_believes_the_checkout_of_the_image_although_root_owns_it() -> None:
+    path = ROOT / "docker" / "airflow.Dockerfile"
+
+    assert found(r"--add safe\.directory (\S+)", path.read_text()) == image_environment(path)["NIGHTSHIFT_PROJECT"]
 
 
 @pytest.mark.parametrize(

@@ -278,7 +278,7 @@ def test_each_address_gets_a_role_and_a_database_of_its_own(psql: Path, secrets:
         assert f"\\set role '{url.username}'" in told
         assert f"\\set password '{url.password}'" in told
         assert f"\\set database '{url.database}'" in told
-        assert url.password not in (psql / "arguments").read_text() + done.stdout + done.stderr
+        assert str(url.password) not in (psql / "arguments").read_text() + done.stdout + done.stderr
     assert told.count("REVOKE CONNECT") == len(ADDRESSES)
 
 

