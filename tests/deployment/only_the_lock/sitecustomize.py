@@ -16,4 +16,4 @@ class Guard:
             raise ModuleNotFoundError(f"{name} is not in the image that serves", name=name)
 
 
-sys.meta_path.insert(0, Guard())  # type: ignore[arg-type]  # a finder is asked for find_spec only
+sys.meta_path.insert(0, Guard())
