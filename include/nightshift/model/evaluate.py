@@ -11,7 +11,7 @@ import pandas as pd
 
 from nightshift.model import gates
 from nightshift.model.bootstrap import CONFIDENCE, Interval, Resampling
-from nightshift.model.metrics import NAMES, Measure, measures
+from nightshift.model.metrics import LARGER_IS_BETTER, NAMES, SMALLER_IS_BETTER, Measure, measure
 from nightshift.model.segments import Segment, weakest_segments
 from nightshift.spec import ModelSpec, Task
 from nightshift.verdict import Verdict
@@ -142,10 +142,8 @@ def evaluate(
         return Evaluation(len(test), {}, unknown, resampling.what, None, ())
     truth = _truth(test, spec, classes)
     found = {
-        name: resampling.interval(measure)
-        for name, measure in measures(
-            spec.task, truth, answers.astype(np.float64), resampling.units, len(classes)
-        ).items()
+        name: resampling.interval(measure(name, spec.task, truth, answers, resampling.units, classes=len(classes)))
+        for name in NAMES[spec.task]
     }
     return Evaluation(
         rows=len(test),
@@ -153,7 +151,7 @@ def evaluate(
         unknown={name: "these rows do not tell it" for name, interval in found.items() if not interval},
         resampled=resampling.what,
         comparison=_compare(predict, test, spec, classes, champion, seed),
-        weakest=weakest_segments(test, truth, answers.astype(np.float64), spec, len(classes), seed=seed),
+        weakest=weakest_segments(test, truth, answers, spec, len(classes), seed=seed),
     )
 
 
@@ -186,7 +184,8 @@ def _compare(
         theirs = _in_order(theirs, champion.classes or classes, classes)
     contest = _Contest(unseen, _truth(unseen, spec, classes), predict(unseen), theirs, spec, len(classes), seed)
     everything = np.ones(len(unseen), dtype=bool)
-    paired = {name: contest.pair(name, everything) for name in NAMES[spec.task]}
+    ranking = [name for name in NAMES[spec.task] if name in LARGER_IS_BETTER | SMALLER_IS_BETTER]
+    paired = {name: contest.pair(name, everything) for name in ranking}
     return Comparison(
         champion.version,
         champion.learned_until,
@@ -221,7 +220,9 @@ class _Contest:
         against = self.spec.gates.champion
         if against is None:
             return {}
-        found = {}
+        found: dict[str, tuple[int, Paired | None]] = {}
+        if against.metric not in NAMES[self.spec.task]:
+            return found  # the gate says so
         for column in against.segments:
             values = self.rows[column].astype(object)
             for value in sorted(values.dropna().unique(), key=str):
@@ -233,10 +234,9 @@ class _Contest:
     def _measure(
         self, name: str, answers: npt.NDArray[Any], chosen: npt.NDArray[np.bool_], resampling: Resampling
     ) -> Measure:
-        found = measures(
-            self.spec.task, self.truth[chosen], answers[chosen].astype(np.float64), resampling.units, self.classes
+        return measure(
+            name, self.spec.task, self.truth[chosen], answers[chosen], resampling.units, classes=self.classes
         )
-        return found[name]
 
 
 def _truth(rows: pd.DataFrame, spec: ModelSpec, classes: Sequence[str]) -> npt.NDArray[Any]:

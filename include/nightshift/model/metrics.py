@@ -92,11 +92,15 @@ class Mean:
     parts: tuple[Measure, ...]
 
     def at(self, weights: Floats) -> Floats:
+        if not self.parts:
+            return np.full(len(weights), np.nan)
         return np.mean([part.at(weights) for part in self.parts], axis=0)
 
 
-def measures(task: Task, truth: npt.NDArray[Any], answers: Floats, units: Codes, classes: int) -> dict[str, Measure]:
-    """Return every metric of ``task``.
+def measure(
+    name: str, task: Task, truth: npt.NDArray[Any], answers: npt.NDArray[Any], units: Codes, *, classes: int
+) -> Measure:
+    """Return one metric of ``task``.
 
     Parameters
     ----------
@@ -108,48 +112,67 @@ def measures(task: Task, truth: npt.NDArray[Any], answers: Floats, units: Codes,
         What is resampled together: the code of each row's day, or its own number.
     classes
         How many classes a multiclass model knows.
+
+    Examples
+    --------
+    >>> right = measure("accuracy", Task.BINARY, np.array([0, 1]), np.array([0.2, 0.4]), np.arange(2), classes=0)
+    >>> right.at(np.array([[1.0, 1.0], [2.0, 0.0]])).tolist()
+    [0.5, 1.0]
     """
+    exact = answers.astype(np.float64)
     if task is Task.BINARY:
-        return _binary(truth.astype(np.float64), answers, units)
+        return _binary(name, truth.astype(np.float64), exact, units)
     if task is Task.MULTICLASS:
-        return _multiclass(truth.astype(np.intp), answers, units, classes)
-    return _regression(truth.astype(np.float64), answers, units)
+        return _multiclass(name, truth.astype(np.intp), exact, units, classes)
+    return _regression(name, truth.astype(np.float64), exact, units)
 
 
-def _binary(truth: Floats, chance: Floats, units: Codes) -> dict[str, Measure]:
+def _binary(name: str, truth: Floats, chance: Floats, units: Codes) -> Measure:
     sure = np.clip(chance, NEVER, 1 - NEVER)
-    return {
-        "auc": Area.of(truth == 1, chance, units),
-        "log_loss": _mean(-(truth * np.log(sure) + (1 - truth) * np.log1p(-sure)), units),
-        "brier": _mean((chance - truth) ** 2, units),
-        "accuracy": _mean(((chance >= 0.5) == (truth == 1)).astype(np.float64), units),
-        "base_rate": _mean(truth, units),
-        "calibration_error": _calibration_error(truth, chance, units),
-    }
+    match name:
+        case "auc":
+            return Area.of(truth == 1, chance, units)
+        case "log_loss":
+            return _mean(-(truth * np.log(sure) + (1 - truth) * np.log1p(-sure)), units)
+        case "brier":
+            return _mean((chance - truth) ** 2, units)
+        case "accuracy":
+            return _mean(((chance >= 0.5) == (truth == 1)).astype(np.float64), units)
+        case "base_rate":
+            return _mean(truth, units)
+        case "calibration_error":
+            return _calibration_error(truth, chance, units)
+    raise KeyError(name)
 
 
-def _multiclass(truth: Codes, chances: Floats, units: Codes, classes: int) -> dict[str, Measure]:
-    known = truth >= 0
-    right = np.where(known, chances[np.arange(len(truth)), np.where(known, truth, 0)], 0.0)
-    predicted = chances.argmax(axis=1)
-    present = [code for code in range(classes) if (truth == code).any() and (truth != code).any()]
-    return {
-        "log_loss": _mean(-np.log(np.clip(right, NEVER, 1.0)), units),
-        "accuracy": _mean((predicted == truth).astype(np.float64), units),
-        "auc_macro": Mean(tuple(Area.of(truth == code, chances[:, code], units) for code in present)),
-        "f1_macro": _f1_macro(truth, predicted, units, classes),
-    }
+def _multiclass(name: str, truth: Codes, chances: Floats, units: Codes, classes: int) -> Measure:
+    known, predicted = truth >= 0, chances.argmax(axis=1)
+    match name:
+        case "log_loss":
+            right = np.where(known, chances[np.arange(len(truth)), np.where(known, truth, 0)], 0.0)
+            return _mean(-np.log(np.clip(right, NEVER, 1.0)), units)
+        case "accuracy":
+            return _mean((predicted == truth).astype(np.float64), units)
+        case "auc_macro":
+            present = [code for code in range(classes) if (truth == code).any() and (truth != code).any()]
+            return Mean(tuple(Area.of(truth == code, chances[:, code], units) for code in present))
+        case "f1_macro":
+            return _f1_macro(truth, predicted, units, classes)
+    raise KeyError(name)
 
 
-def _regression(truth: Floats, answers: Floats, units: Codes) -> dict[str, Measure]:
+def _regression(name: str, truth: Floats, answers: Floats, units: Codes) -> Measure:
     error = answers - truth
+    if name == "mae":
+        return _mean(np.abs(error), units)
     centred = truth - truth.mean()  # sums of squares of raw values would lose their digits
     spread = _sums([np.ones_like(truth), error**2, centred, centred**2], units)
-    return {
-        "rmse": Sums(spread, lambda total: np.sqrt(total[:, 1] / total[:, 0])),
-        "mae": _mean(np.abs(error), units),
-        "r2": Sums(spread, lambda total: 1 - total[:, 1] / (total[:, 3] - total[:, 2] ** 2 / total[:, 0])),
-    }
+    match name:
+        case "rmse":
+            return Sums(spread, lambda total: np.sqrt(total[:, 1] / total[:, 0]))
+        case "r2":
+            return Sums(spread, lambda total: 1 - total[:, 1] / (total[:, 3] - total[:, 2] ** 2 / total[:, 0]))
+    raise KeyError(name)
 
 
 def _mean(values: Floats, units: Codes) -> Sums:

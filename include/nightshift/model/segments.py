@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from nightshift.model.bootstrap import Interval, Resampling
-from nightshift.model.metrics import LARGER_IS_BETTER, MAIN, measures
+from nightshift.model.metrics import LARGER_IS_BETTER, MAIN, NAMES, measure
 from nightshift.spec import Kind, ModelSpec
 
 SHOWN = 5
@@ -35,7 +35,7 @@ class Segment:
 def weakest_segments(
     rows: pd.DataFrame,
     truth: npt.NDArray[Any],
-    answers: npt.NDArray[np.float64],
+    answers: npt.NDArray[Any],
     spec: ModelSpec,
     classes: int,
     *,
@@ -52,14 +52,16 @@ def weakest_segments(
     The metric is that of ``gates.champion``, else log loss or RMSE.
     """
     metric = spec.gates.champion.metric if spec.gates.champion else MAIN[spec.task]
+    if metric not in NAMES[spec.task]:
+        return ()  # the gate says so
     least = max(ROWS_MIN, int(np.ceil(SHARE_MIN * len(rows))))
     found = []
     for name, chosen in _candidates(rows, spec):
         if chosen.sum() < least or chosen.all():
             continue
         resampling = Resampling.of(rows[spec.time.column][chosen], seed=seed)
-        measure = measures(spec.task, truth[chosen], answers[chosen], resampling.units, classes).get(metric)
-        interval = resampling.interval(measure) if measure else None
+        found_here = measure(metric, spec.task, truth[chosen], answers[chosen], resampling.units, classes=classes)
+        interval = resampling.interval(found_here)
         if interval:
             found.append(Segment(name, int(chosen.sum()), metric, interval))
     return tuple(sorted(found, key=_how_good)[:SHOWN])

@@ -1,0 +1,88 @@
+"""Small drawings as SVG: no script, no font, no address; colours come from the page."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+from markupsafe import Markup
+
+WIDTH, HEIGHT, ROW = 320, 90, 18
+CATEGORIES_SHOWN = 8
+LABEL_WIDTH = 140
+_SVG = Markup('<svg viewBox="0 0 {} {}" role="img" preserveAspectRatio="xMinYMin meet">{}</svg>')
+
+
+def bars(shares: Iterable[tuple[str, float]]) -> Markup:
+    """Return one horizontal bar for each share, with its name and number; the longest fills the width."""
+    listed = list(shares)
+    longest = max((share for _, share in listed), default=0.0) or 1.0
+    room = WIDTH - LABEL_WIDTH - 50
+    parts = Markup("")
+    for place, (name, share) in enumerate(listed):
+        top, length = place * ROW, room * share / longest
+        parts += Markup('<text x="{}" y="{}" text-anchor="end">{}</text>').format(LABEL_WIDTH - 6, top + 13, _cut(name))
+        parts += Markup('<rect x="{}" y="{}" width="{:.1f}" height="{}"/>').format(
+            LABEL_WIDTH, top + 3, length, ROW - 6
+        )
+        parts += Markup('<text x="{:.1f}" y="{}">{:.1%}</text>').format(LABEL_WIDTH + length + 4, top + 13, share)
+    return _SVG.format(WIDTH, max(1, len(listed)) * ROW, parts)
+
+
+def curve(values: Sequence[float], *, marked: int) -> Markup:
+    """Return values as a line from left to right, with a mark on one of them."""
+    if not values:
+        return _SVG.format(WIDTH, HEIGHT, "")
+    low, high = min(values), max(values)
+    points = [_point(place, value, len(values), low, high) for place, value in enumerate(values)]
+    line = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+    x, y = points[min(marked, len(points) - 1)]
+    parts = Markup('<polyline points="{}"/><circle cx="{:.1f}" cy="{:.1f}" r="3.5"/>').format(line, x, y)
+    parts += Markup('<text x="4" y="11">{:.4g}</text><text x="4" y="{}">{:.4g}</text>').format(high, HEIGHT - 3, low)
+    return _SVG.format(WIDTH, HEIGHT, parts)
+
+
+def profile_picture(column: Mapping[str, Any]) -> Markup:
+    """Return how a column's values are spread: a histogram of numbers, bars of the commonest categories."""
+    if column.get("counts"):
+        return _categories(column["counts"])
+    return _histogram(column)
+
+
+def _categories(counts: Mapping[str, int]) -> Markup:
+    total = sum(counts.values()) or 1
+    ordered = sorted(counts.items(), key=lambda one: (-one[1], one[0]))
+    shares = [(name, count / total) for name, count in ordered[:CATEGORIES_SHOWN]]
+    rest = sum(count for _, count in ordered[CATEGORIES_SHOWN:])
+    return bars([*shares, (f"{len(ordered) - CATEGORIES_SHOWN} others", rest / total)] if rest else shares)
+
+
+def _histogram(column: Mapping[str, Any]) -> Markup:
+    """Return the bins as areas: as wide as they are, and as high as their rows are dense."""
+    low, high = column.get("lowest"), column.get("highest")
+    if low is None or high is None:
+        return _SVG.format(WIDTH, HEIGHT, Markup('<text x="4" y="40">no values</text>'))
+    edges = [low, *(min(max(edge, low), high) for edge in column["edges"]), high]
+    total = sum(column["bins"]) or 1
+    least = (high - low) / 200 or 1.0  # a bin of one value is drawn as a line, not as infinitely high
+    wide = [max(right - left, least) for left, right in pairwise(edges)]
+    dense = [count / total / width for count, width in zip(column["bins"], wide, strict=True)]
+    scale, top = WIDTH / ((high - low) or 1.0), max(dense, default=0.0) or 1.0
+    parts = Markup("")
+    for left, width, density in zip(edges[:-1], wide, dense, strict=True):
+        height = (HEIGHT - 16) * density / top
+        parts += Markup('<rect x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}"/>').format(
+            (left - low) * scale, HEIGHT - 16 - height, max(width * scale - 0.5, 0.5), height
+        )
+    parts += Markup('<text x="0" y="{}">{:.4g}</text>').format(HEIGHT - 3, low)
+    parts += Markup('<text x="{}" y="{}" text-anchor="end">{:.4g}</text>').format(WIDTH, HEIGHT - 3, high)
+    return _SVG.format(WIDTH, HEIGHT, parts)
+
+
+def _point(place: int, value: float, count: int, low: float, high: float) -> tuple[float, float]:
+    x = WIDTH * place / max(1, count - 1)
+    y = (HEIGHT - 20) * (1 - (value - low) / ((high - low) or 1.0)) + 10
+    return x, y
+
+
+def _cut(name: str) -> str:
+    return name if len(name) <= 22 else name[:21] + "…"
