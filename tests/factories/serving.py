@@ -1,17 +1,23 @@
-"""A served model as tests need it: small, real, built once."""
+"""A served model as tests need it: small and real, in this process."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import pandas as pd
 
 from factories.model import a_spec, pack, rides
+from nightshift.errors import NightshiftError
 from nightshift.predictions.record import Columns
 from nightshift.profile.contract import Contract
 from nightshift.profile.profile import Profile
 from nightshift.serving.access import Role, new_key
+from nightshift.serving.app import App
 from nightshift.serving.validation import Door
 from nightshift.settings import Settings
 from nightshift.spec import Feature, Kind
@@ -79,3 +85,34 @@ def key_file(folder: Path, *roles: Role, per_second: float | None = None) -> tup
 
 def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
+
+
+@dataclass(frozen=True)
+class FakeRelease:
+    version: str
+
+
+@dataclass
+class FakeRegistry:
+    """A registry that knows what a test tells it: packages by version, and which one is champion."""
+
+    packages: dict[str, Path]
+    alias: str | None = None
+    trouble: NightshiftError | None = None
+
+    def champion(self, model: str) -> FakeRelease | None:
+        if self.trouble:
+            raise self.trouble
+        return FakeRelease(self.alias) if model == "rides" and self.alias else None
+
+    def fetch(self, model: str, version: str) -> Path:
+        return self.packages[version]
+
+
+@asynccontextmanager
+async def in_process(app: App) -> AsyncIterator[httpx.AsyncClient]:
+    """Run the app in this process, without a socket, from its start to its end."""
+    async with app.api.router.lifespan_context(app.api):
+        transport = httpx.ASGITransport(app)  # type: ignore[arg-type]  # ours takes mutable mappings
+        async with httpx.AsyncClient(transport=transport, base_url="http://serving") as http:
+            yield http

@@ -14,11 +14,12 @@ from fastapi.responses import Response
 
 from nightshift.predictions.commit import GroupCommit
 from nightshift.predictions.segments import SegmentWriter, writer_name
+from nightshift.registry import ModelRegistry
 from nightshift.serving.access import Access
 from nightshift.serving.alarm import Alarm
 from nightshift.serving.answers import RefusalError
 from nightshift.serving.endpoints import add_endpoints
-from nightshift.serving.loader import Champions, Loader, open_live
+from nightshift.serving.loader import Champions, Loader, Registry, open_live
 from nightshift.serving.metrics import Metrics
 from nightshift.serving.predict import Predict, asked_model
 from nightshift.serving.run import serve
@@ -26,6 +27,7 @@ from nightshift.serving.wire import Message, Receive, Send
 from nightshift.settings import Settings
 
 __all__ = ["App", "create_app", "serve"]
+REGISTRY_SECONDS = 5.0
 log = logging.getLogger(__name__)
 
 
@@ -35,14 +37,15 @@ class App:
     With ``package`` it serves that folder only and asks no registry.
     """
 
-    def __init__(self, settings: Settings, package: Path | None = None) -> None:
+    def __init__(self, settings: Settings, package: Path | None = None, registry: Registry | None = None) -> None:
         self.settings = settings
         self.champions = Champions()
         self.access = Access.read(Path(settings.serving_keys)) if settings.serving_keys else Access()
         self._metrics = Metrics(self._gauges)
         self._package = package
         self._logs: dict[str, GroupCommit] = {}
-        self._loader = Loader(self.champions, settings, on_trouble=Alarm(settings))
+        registry = registry or ModelRegistry(settings.mlflow, settings.releases, wait_seconds=REGISTRY_SECONDS)
+        self._loader = Loader(self.champions, settings, registry, on_trouble=Alarm(settings))
         self._predict = Predict(self.champions, self._log_of, self._metrics, self.access)
         self._is_open = False
         self.api = self._describe()
@@ -129,7 +132,7 @@ class App:
         yield "nightshift_champion_trouble", "1 while the registry's champion cannot be served.", behind
 
 
-def create_app(settings: Settings, package: Path | None = None) -> App:
+def create_app(settings: Settings, package: Path | None = None, *, registry: Registry | None = None) -> App:
     """Return the ASGI app.
 
     Parameters
@@ -138,13 +141,15 @@ def create_app(settings: Settings, package: Path | None = None) -> App:
         Folders, addresses, keys, how durable the log is, how often to look for a champion.
     package
         Serve this package only, without a registry.
+    registry
+        Who knows the champions; the one of the settings if not given.
 
     Raises
     ------
     SettingsError
         If the file of keys cannot be used.
     """
-    return App(settings, package)
+    return App(settings, package, registry)
 
 
 async def _refuse(_request: Request, refusal: Any) -> Response:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from nightshift.errors import NightshiftError, UnavailableError
 from nightshift.files import read_json, write_json
@@ -88,6 +88,14 @@ class Champions:
         self._live[live.model] = live
 
 
+class Registry(Protocol):
+    """What is asked of the model registry."""
+
+    def champion(self, model: str) -> Any: ...
+
+    def fetch(self, model: str, version: str) -> Path: ...
+
+
 class Loader:
     """Follows the registry's champions.
 
@@ -96,18 +104,20 @@ class Loader:
     champions
         Where they are put.
     settings
-        Addresses, folders, how often to look.
+        Folders, how often to look.
+    registry
+        Who knows the champions.
     on_trouble
         Told once when a champion cannot be loaded, and again only after it changed.
     """
 
     def __init__(
-        self, champions: Champions, settings: Settings, *, on_trouble: Callable[[str, str], None] = lambda _m, _w: None
+        self, champions: Champions, settings: Settings, registry: Registry, *, on_trouble: Callable[[str, str], None]
     ) -> None:
         self._champions = champions
         self._settings = settings
         self._on_trouble = on_trouble
-        self._registry: Any = None
+        self._registry = registry
         self._busy = asyncio.Lock()
 
     def open_remembered(self) -> None:
@@ -133,7 +143,7 @@ class Loader:
             for name in [model] if model else self._names():
                 try:
                     live = await asyncio.to_thread(self._newer, name)
-                except (NightshiftError, OSError) as error:
+                except Exception as error:  # whatever a new champion brings, the old one goes on answering
                     await self._note(name, error)
                 else:
                     self._champions.troubles.pop(name, None)
@@ -142,18 +152,11 @@ class Loader:
 
     def _newer(self, name: str) -> Live | None:
         """Return the registry's champion opened, or none if it answers already."""
-        release = self._ask_registry().champion(name)
+        release = self._registry.champion(name)
         now = self._champions.get(name)
         if release is None or (now is not None and now.version == release.version):
             return None
-        return open_live(self._ask_registry().fetch(name, release.version), version=release.version)
-
-    def _ask_registry(self) -> Any:
-        if self._registry is None:
-            from nightshift.registry import ModelRegistry  # heavy: only where there is a registry to ask
-
-            self._registry = ModelRegistry(self._settings.mlflow, self._settings.releases, wait_seconds=5)
-        return self._registry
+        return open_live(self._registry.fetch(name, release.version), version=release.version)
 
     def _swap(self, live: Live) -> None:
         before = self._champions.get(live.model)
@@ -165,11 +168,11 @@ class Loader:
 
     async def _note(self, name: str, error: Exception) -> None:
         """Keep what went wrong; the first time tell somebody, unless it passes by itself."""
-        text = str(error)
+        text = str(error) if isinstance(error, NightshiftError | OSError) else repr(error)
         is_news = self._champions.troubles.get(name) != text
         self._champions.troubles[name] = text
         if is_news:
-            log.warning("%s: %s", name, text)
+            log.warning("%s: %s", name, text, exc_info=None if isinstance(error, NightshiftError) else error)
             if not isinstance(error, UnavailableError):
                 await asyncio.to_thread(self._on_trouble, name, text)
 

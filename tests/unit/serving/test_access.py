@@ -43,9 +43,19 @@ def test_a_key_opens_its_roles_and_an_admin_all(tmp_path: Path, roles: tuple[Rol
 
 @pytest.mark.parametrize(
     "authorization",
-    [None, b"", b"Bearer", b"Bearer ", b"Bearer wrong", b"Basic {secret}", b"{secret}", b"Bearer {secret}x",
-     b"\xff\x00", b"Bearer " + b"x" * 100_000],
-)  # fmt: skip
+    [
+        None,
+        b"",
+        b"Bearer",
+        b"Bearer ",
+        b"Bearer wrong",
+        b"Basic {secret}",
+        b"{secret}",
+        b"Bearer {secret}x",
+        b"\xff\x00",
+        b"Bearer " + b"x" * 100_000,
+    ],
+)
 def test_what_is_no_known_key_is_not_let_in(tmp_path: Path, authorization: bytes | None) -> None:
     path, secret = key_file(tmp_path, Role.ADMIN)
     given = authorization.replace(b"{secret}", secret) if authorization else authorization

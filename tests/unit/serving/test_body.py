@@ -14,7 +14,7 @@ values = st.recursive(
     st.none() | st.booleans() | numbers | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=8,
-)  # fmt: skip
+)
 rows = st.lists(st.dictionaries(st.text(), values, max_size=5), min_size=1, max_size=4)
 
 
@@ -38,20 +38,52 @@ def test_no_bytes_make_the_reader_fail_otherwise_than_by_refusing(body: bytes) -
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"{", b"\xff", b"\xef\xbb\xbf{}", b'{"row":{"a":NaN}}', b'{"row":{"a":Infinity}}',
-     b'{"row":{"a":-Infinity}}', b'{"row":{"a":01}}', b'{"row":{"a":+1}}', b'{"row":{"a":.5}}', b'{"row":{"a":0x10}}', b"{'row':{}}", b'{"row":{},}',
-     b'{"row":{"a":"\x00"}}', b'{"row":{"a":"\\ud800"}}', b'{"row":{"a":"\xed\xa0\x80"}}', b'{"row":{}} {}',
-     b"[" * 100_000, b'{"row":' + b'{"a":' * 100_000],
-)  # fmt: skip
+    [
+        b"",
+        b"{",
+        b"\xff",
+        b"\xef\xbb\xbf{}",
+        b'{"row":{"a":NaN}}',
+        b'{"row":{"a":Infinity}}',
+        b'{"row":{"a":-Infinity}}',
+        b'{"row":{"a":01}}',
+        b'{"row":{"a":+1}}',
+        b'{"row":{"a":.5}}',
+        b'{"row":{"a":0x10}}',
+        b"{'row':{}}",
+        b'{"row":{},}',
+        b'{"row":{"a":"\x00"}}',
+        b'{"row":{"a":"\\ud800"}}',
+        b'{"row":{"a":"\xed\xa0\x80"}}',
+        b'{"row":{}} {}',
+        b"[" * 100_000,
+        b'{"row":' + b'{"a":' * 100_000,
+    ],
+)
 def test_what_is_no_json_is_a_bad_request(body: bytes) -> None:
     assert status(body) == 400
 
 
 @pytest.mark.parametrize(
     "body",
-    [b"null", b"1", b'"row"', b"[]", b"{}", b'{"row":null}', b'{"row":[]}', b'{"rows":{}}', b'{"rows":[]}',
-     b'{"rows":[1]}', b'{"rows":[[]]}', b'{"row":{},"rows":[{}]}', b'{"row":{},"x":1}', b'{"Row":{}}', b'{"row":{},"row":{}}'],
-)  # fmt: skip
+    [
+        b"null",
+        b"1",
+        b'"row"',
+        b"[]",
+        b"{}",
+        b'{"row":null}',
+        b'{"row":[]}',
+        b'{"rows":{}}',
+        b'{"rows":[]}',
+        b'{"rows":[1]}',
+        b'{"rows":[[]]}',
+        b'{"row":{},"rows":[{}]}',
+        b'{"row":{},"x":1}',
+        b'{"Row":{}}',
+        b'{"row":{},"row":{}}',
+    ],
+)
 def test_json_that_is_no_request_is_unprocessable(body: bytes) -> None:
     assert status(body) == 422
 

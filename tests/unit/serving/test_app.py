@@ -1,0 +1,340 @@
+"""The app as a caller meets it: answers, refusals, swaps, and what is remembered of them."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pandas as pd
+import pytest
+
+from factories.model import a_spec, rides
+from factories.serving import ROW, FakeRegistry, a_package, callers_rows, in_process, key_file, some_settings
+from nightshift.errors import RegistryUnavailableError
+from nightshift.model.package import open_package
+from nightshift.model.train import train
+from nightshift.predictions.log import PredictionLog
+from nightshift.serving.access import Role
+from nightshift.serving.app import create_app
+from nightshift.settings import Settings
+
+pytestmark = pytest.mark.anyio
+PREDICT = "/v1/models/rides/predict"
+SPEC = """\
+name: rides
+purpose: What becomes of a ride?
+owner: {team: city, contact: city@example.org}
+task: binary
+source: {path: rides/*.parquet}
+key: ride_id
+time: {column: at}
+label: {column: outcome}
+features: {distance: numeric}
+split: {train: 60d, validation: 20d, test: 20d}
+"""
+
+
+@pytest.fixture(scope="module")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return a_package(tmp_path_factory.mktemp("serving") / "package")
+
+
+@pytest.fixture(scope="module")
+def other_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A package of the same model that answers otherwise."""
+    other = train(rides(seed=9, noise=3.0), rides(rows=400, seed=10), a_spec())
+    return a_package(tmp_path_factory.mktemp("other") / "package", model=other)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    (tmp_path / "include" / "specs").mkdir(parents=True)
+    (tmp_path / "include" / "specs" / "rides.yaml").write_text(SPEC)
+    return some_settings(tmp_path, serving_poll_seconds=0.02)
+
+
+@pytest.fixture
+async def http(settings: Settings, package: Path) -> AsyncIterator[httpx.AsyncClient]:
+    async with in_process(create_app(settings, package)) as http:
+        yield http
+
+
+def remembered(settings: Settings) -> pd.DataFrame:
+    log = PredictionLog(settings.predictions / "rides")
+    log.compact()
+    return log.window(datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))[0]
+
+
+async def test_a_row_is_answered_as_the_package_answers_it(http: httpx.AsyncClient, package: Path) -> None:
+    answer = (await http.post(PREDICT, json={"row": ROW})).json()
+
+    expected = open_package(package).predict([ROW])[0]
+    (prediction,) = answer["predictions"]
+    assert prediction["probability"] == pytest.approx(float(expected), abs=1e-9)
+    assert prediction["prediction"] == int(expected >= 0.5)
+    assert prediction["problems"] == []
+    assert answer["model"] == "rides"
+
+
+@pytest.mark.parametrize("count", [2, 300, 2_000])
+async def test_many_rows_are_answered_as_the_package_answers_them(
+    http: httpx.AsyncClient, package: Path, count: int
+) -> None:
+    rows = callers_rows(count)
+
+    answer = (await http.post(PREDICT, json={"rows": rows})).json()
+
+    given = [one["probability"] for one in answer["predictions"]]
+    np.testing.assert_allclose(given, open_package(package).predict(rows), atol=1e-5)
+    assert len({one["prediction_id"] for one in answer["predictions"]}) == count
+
+
+async def test_every_golden_row_gets_its_golden_answer_through_the_whole_door(
+    http: httpx.AsyncClient, package: Path
+) -> None:
+    golden = open_package(package).golden
+    accepted = [number for number, row in enumerate(golden.rows) if row["weather"] is not None]
+    inside = [number for number in accepted if row_is_inside(golden.rows[number])]
+
+    answer = await http.post(PREDICT, json={"rows": [golden.rows[number] for number in inside]})
+
+    given = [one["probability"] for one in answer.json()["predictions"]]
+    np.testing.assert_allclose(given, np.asarray(golden.answers)[inside], atol=1e-5)
+    assert len(inside) > 100
+
+
+def row_is_inside(row: dict[str, Any]) -> bool:
+    return row["speed"] is None or 0.26 < row["speed"] < 97
+
+
+async def test_what_was_answered_is_remembered_with_its_inputs(settings: Settings, package: Path) -> None:
+    async with in_process(create_app(settings, package)) as http:
+        answer = (await http.post(PREDICT, json={"rows": [ROW, {**ROW, "zone": "nowhere", "distance": None}]})).json()
+
+    kept = remembered(settings).set_index("prediction_id")
+    first, second = (kept.loc[one["prediction_id"]] for one in answer["predictions"])
+    assert first["probability"] == answer["predictions"][0]["probability"]
+    assert (first["key"], first["version"], first["distance"], first["zone"]) == ("r7", answer["version"], 9.5, "east")
+    assert first["time"] == datetime(2013, 5, 1, 10, tzinfo=UTC)
+    assert pd.isna(second["distance"])
+    assert json.loads(second["problems"])[0]["rule"] == "category"
+
+
+async def test_what_was_refused_is_remembered_and_nothing_of_it_answered(settings: Settings, package: Path) -> None:
+    async with in_process(create_app(settings, package)) as http:
+        answer = await http.post(PREDICT, json={"rows": [ROW, {**ROW, "speed": -1}]})
+
+    kept = remembered(settings)
+    assert answer.status_code == 422
+    assert answer.json()["problems"] == [
+        {"row": 1, "column": "speed", "rule": "range", "value": -1, "allowed": pytest.approx([0.258, 97.4], rel=0.01)}
+    ]
+    assert kept["refused"].tolist() == [True]
+    assert json.loads(kept["sent"][0])["speed"] == -1
+
+
+async def test_the_same_request_id_and_body_get_the_same_answer_and_count_once(
+    settings: Settings, package: Path
+) -> None:
+    headers = {"X-Request-Id": "my-id"}
+    async with in_process(create_app(settings, package)) as http:
+        at_once = await asyncio.gather(*(http.post(PREDICT, json={"row": ROW}, headers=headers) for _ in range(5)))
+        other_body = await http.post(PREDICT, json={"row": {**ROW, "speed": 9}}, headers=headers)
+    async with in_process(create_app(settings, package)) as http:
+        after_a_restart = await http.post(PREDICT, json={"row": ROW}, headers=headers)
+
+    assert len({answer.text for answer in [*at_once, after_a_restart]}) == 1
+    assert other_body.json() != at_once[0].json()
+    assert len(remembered(settings)) == 2
+
+
+@pytest.mark.parametrize("given", ["", "x" * 129])
+async def test_a_request_id_of_no_or_absurd_length_is_refused(http: httpx.AsyncClient, given: str) -> None:
+    answer = await http.post(PREDICT, json={"row": ROW}, headers={"X-Request-Id": given})
+
+    assert answer.status_code == 400
+
+
+@pytest.mark.parametrize(
+    "model",
+    ["nope", "RIDES", "rides ", "..", "../rides", "%2e%2e", "rides%00", "rides%2f..%2frides", "x" * 300, "con", "-"],
+)
+async def test_a_name_that_is_no_model_is_not_found_and_touches_no_file(
+    settings: Settings, package: Path, model: str
+) -> None:
+    async with in_process(create_app(settings, package)) as http:
+        answers = [
+            await http.post(f"/v1/models/{model}/predict", json={"row": ROW}),
+            await http.get(f"/v1/models/{model}"),
+            await http.post(f"/v1/models/{model}/reload"),
+        ]
+
+    assert all(400 <= answer.status_code < 500 for answer in answers)
+    assert not settings.predictions.exists()
+
+
+async def test_models_tell_what_they_take(http: httpx.AsyncClient) -> None:
+    listed = (await http.get("/v1/models")).json()["models"]
+    told = (await http.get("/v1/models/rides")).json()
+
+    assert [model["name"] for model in listed] == ["rides"]
+    assert told["columns"] == {"distance": "numeric", "speed": "numeric", "weather": "numeric", "zone": "categorical"}
+    assert (told["key"], told["time"], told["task"]) == ("ride_id", "at", "binary")
+    assert told["contract"]["columns"][0]["name"] == "distance"
+
+
+async def test_health_and_metrics_tell_how_it_is(http: httpx.AsyncClient) -> None:
+    await http.post(PREDICT, json={"row": ROW})
+
+    assert (await http.get("/v1/health/live")).json() == {"status": "live"}
+    assert (await http.get("/v1/health/ready")).json() == {"status": "ready", "troubles": []}
+    assert 'nightshift_requests_total{model="rides",status="200"} 1.0' in (await http.get("/metrics")).text
+
+
+async def test_the_description_names_every_route(http: httpx.AsyncClient) -> None:
+    described = (await http.get("/v1/openapi.json")).json()
+
+    assert set(described["paths"]) == {
+        "/v1/models",
+        "/v1/models/{model}",
+        "/v1/models/{model}/predict",
+        "/v1/models/{model}/reload",
+        "/v1/health/live",
+        "/v1/health/ready",
+        "/metrics",
+    }
+    assert {"200", "413", "422", "503"} <= set(described["paths"]["/v1/models/{model}/predict"]["post"]["responses"])
+
+
+async def test_without_a_key_every_described_route_but_health_is_closed(settings: Settings, package: Path) -> None:
+    path, secret = key_file(settings.project, Role.ADMIN)
+    guarded = settings.model_copy(update={"serving_keys": str(path)})
+    async with in_process(create_app(guarded, package)) as http:
+        routes = (await http.get("/v1/openapi.json")).json()["paths"]
+        answers = {
+            (method, route): await http.request(method, route.replace("{model}", "rides"), json={"row": ROW})
+            for route, methods in routes.items()
+            for method in methods
+        }
+        opened = await http.post(PREDICT, json={"row": ROW}, headers={"Authorization": f"Bearer {secret.decode()}"})
+
+    closed = {route for (_, route), answer in answers.items() if answer.status_code == 401}
+    assert set(routes) - closed == {"/v1/health/live", "/v1/health/ready"}
+    assert opened.status_code == 200
+
+
+async def until(http: httpx.AsyncClient, path: str, **wanted: Any) -> dict[str, Any]:
+    """Ask until the answer holds what is wanted."""
+    for _ in range(500):
+        answer = (await http.get(path)).json()
+        if wanted.items() <= answer.items():
+            return dict(answer)
+        await asyncio.sleep(0.01)
+    raise AssertionError(f"{path} never answered {wanted}, at last {answer}")
+
+
+async def test_a_new_champion_answers_without_a_lost_or_mixed_answer(
+    settings: Settings, package: Path, other_package: Path
+) -> None:
+    registry = FakeRegistry({str(number): other_package if number % 2 else package for number in range(8)}, "0")
+    expected = [float(open_package(folder).predict([ROW])[0]) for folder in (package, other_package)]
+    answers: list[httpx.Response] = []
+    done = asyncio.Event()
+    async with in_process(create_app(settings, registry=registry)) as http:
+        await until(http, "/v1/health/ready", status="ready")
+
+        async def ask() -> None:
+            while not done.is_set():
+                answers.append(await http.post(PREDICT, json={"row": ROW}))
+
+        asking = [asyncio.create_task(ask()) for _ in range(4)]
+        for number in range(1, 8):
+            registry.alias = str(number)
+            await until(http, "/v1/models/rides", version=str(number))
+        done.set()
+        await asyncio.gather(*asking)
+
+    assert {answer.status_code for answer in answers} == {200}
+    assert {answer.json()["version"] for answer in answers} >= {"1", "6"}
+    assert abs(expected[0] - expected[1]) > 0.01
+    for answer in answers:
+        told = answer.json()
+        given = told["predictions"][0]["probability"]
+        assert given == pytest.approx(expected[int(told["version"]) % 2], abs=1e-6)
+    assert len(remembered(settings)) == len(answers)
+
+
+async def test_a_champion_that_cannot_be_opened_leaves_the_old_one_and_tells_people_once(
+    settings: Settings, package: Path, tmp_path: Path
+) -> None:
+    registry = FakeRegistry({"1": package, "2": a_package(tmp_path / "bad")}, "1")
+    (tmp_path / "bad" / "model.onnx").write_bytes(b"changed")
+    async with in_process(create_app(settings, registry=registry)) as http:
+        await until(http, "/v1/models/rides", version="1")
+        registry.alias = "2"
+        told = await until(http, "/v1/health/ready", status="degraded")
+        reload = await http.post("/v1/models/rides/reload")
+        answer = await http.post(PREDICT, json={"row": ROW})
+        registry.alias = "1"
+        await until(http, "/v1/health/ready", status="ready")
+
+    assert told["troubles"] == ["rides"]
+    assert answer.json()["version"] == "1"
+    assert reload.status_code == 503
+    assert "model.onnx" in reload.json()["error"]
+    (alert,) = (settings.state / "alerts" / "rides.jsonl").read_text().splitlines()
+    assert "cannot be served" in alert
+
+
+async def test_with_the_registry_away_the_last_champion_answers_from_its_copy(
+    settings: Settings, package: Path
+) -> None:
+    registry = FakeRegistry({"5": package}, "5")
+    async with in_process(create_app(settings, registry=registry)) as http:
+        await until(http, "/v1/models/rides", version="5")
+    registry.trouble = RegistryUnavailableError("nobody answers")
+
+    async with in_process(create_app(settings, registry=registry)) as http:
+        ready = await until(http, "/v1/health/ready", status="degraded")
+        answer = await http.post(PREDICT, json={"row": ROW})
+
+    assert ready["troubles"] == ["rides"]
+    assert answer.json()["version"] == "5"
+    assert not (settings.state / "alerts").exists()
+
+
+async def test_without_any_model_it_lives_but_is_not_ready(settings: Settings) -> None:
+    async with in_process(create_app(settings, registry=FakeRegistry({}))) as http:
+        live, ready = await http.get("/v1/health/live"), await http.get("/v1/health/ready")
+        answer = await http.post(PREDICT, json={"row": ROW})
+
+    assert (live.status_code, ready.status_code, answer.status_code) == (200, 503, 404)
+
+
+async def test_a_multiclass_answer_tells_all_probabilities(settings: Settings, tmp_path: Path) -> None:
+    package = a_package(tmp_path / "multiclass", "multiclass")
+    async with in_process(create_app(settings, package)) as http:
+        (answer,) = (await http.post(PREDICT, json={"row": ROW})).json()["predictions"]
+
+    assert set(answer["probabilities"]) == {"cancelled", "late", "on time"}
+    assert answer["probability"] == max(answer["probabilities"].values())
+    assert answer["probabilities"][answer["prediction"]] == answer["probability"]
+    assert remembered(settings)["prediction"].tolist() == [answer["prediction"]]
+
+
+async def test_a_regression_answers_a_value_without_a_probability(settings: Settings, tmp_path: Path) -> None:
+    package = a_package(tmp_path / "regression", "regression")
+    async with in_process(create_app(settings, package)) as http:
+        (answer,) = (await http.post(PREDICT, json={"row": ROW})).json()["predictions"]
+
+    assert answer["probability"] is None
+    assert answer["prediction"] == pytest.approx(float(open_package(package).predict([ROW])[0]), rel=1e-6)
