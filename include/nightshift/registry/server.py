@@ -8,6 +8,7 @@ a dozen calls of a public API, by processes that serve or that live for seconds.
 import time
 import weakref
 from collections.abc import Iterator, Mapping
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
@@ -149,7 +150,7 @@ def as_pairs(values: Mapping[str, Any]) -> list[dict[str, str]]:
 
 def _passing_trouble(answer: httpx.Response, whole_json: bool) -> str | None:
     """Return why this answer does not count yet; none if it does."""
-    if answer.status_code in TRY_AGAIN:
+    if answer.status_code in TRY_AGAIN or _is_lost_race(answer):
         return f"it answers {answer.status_code} {_reason(answer)[1]}".rstrip()
     if whole_json and answer.is_success:
         try:
@@ -158,6 +159,16 @@ def _passing_trouble(answer: httpx.Response, whole_json: bool) -> str | None:
             whole = False
         return None if whole else f"it answers {answer.text[:80]!r} where JSON is due"
     return None
+
+
+def _is_lost_race(answer: httpx.Response) -> bool:
+    """Whether two callers wrote one row at once: MLflow calls that a bad request, the next try finds the row."""
+    code, reason = _reason(answer)
+    return (
+        answer.status_code == HTTPStatus.BAD_REQUEST
+        and "IntegrityError" in reason
+        and code != "RESOURCE_ALREADY_EXISTS"
+    )
 
 
 def _reason(answer: httpx.Response) -> tuple[str, str]:
