@@ -54,18 +54,19 @@ class Resampling:
             return cls(days, "days", seed)
         return cls(np.arange(len(times)), "rows", seed)
 
-    @property
+    @cached_property
     def count(self) -> int:
+        """How many units there are."""
         return int(self.units.max()) + 1 if len(self.units) else 0
 
     @cached_property
     def weights(self) -> Floats:
         """How often each unit is drawn in each resample (resamples × units)."""
-        chance = np.random.default_rng(self.seed)
-        most = max(DRAWS_MIN, WEIGHTS_MAX // max(1, self.count))
-        draws = range(min(RESAMPLES[self.what], most))
-        drawn = [np.bincount(chance.integers(0, self.count, self.count), minlength=self.count) for _ in draws]
-        return np.stack(drawn).astype(np.float64)
+        draws = min(RESAMPLES[self.what], max(DRAWS_MIN, WEIGHTS_MAX // max(1, self.count)))
+        drawn = np.random.default_rng(self.seed).integers(0, self.count, (draws, self.count))
+        places = drawn + np.arange(draws)[:, None] * self.count  # so that one count of all tells those of each
+        counts = np.bincount(places.ravel(), minlength=draws * self.count)
+        return counts.reshape(draws, self.count).astype(np.float64)
 
     def interval(self, measure: Measure) -> Interval | None:
         """Return a metric with its interval; none if it cannot be told of these rows."""

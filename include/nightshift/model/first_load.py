@@ -100,7 +100,7 @@ def replay(runtime: Runtime, golden: Golden, manifest: Manifest, name: str) -> f
         If that is beyond the recorded tolerance.
     """
     worst = worst_difference(runtime(manifest.encoding.matrix(golden.rows)), golden.answers)
-    tolerance = manifest.parity["onnx"].tolerance
+    tolerance = manifest.onnx.tolerance
     if not worst <= tolerance:
         raise PackageError(
             f"{name} of {manifest.model} answers its {len(golden.values)} golden rows otherwise than recorded: differs "

@@ -1,15 +1,15 @@
 """What a package says of itself: every file by digest, what it needs, what it answers."""
 
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any, Self
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError, model_validator
 
 from nightshift.errors import PackageError
 from nightshift.files import canonical_json
 from nightshift.model.encoding import Encoding
-from nightshift.spec import Task
+from nightshift.spec import Column, Name, Task
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -23,22 +23,29 @@ TOLERANCE = 1e-5
 BYTES_MAX = 512 * 1024 * 1024
 MANIFEST_BYTES_MAX = 8 * 1024 * 1024
 
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Short = Annotated[str, Field(max_length=200)]
 
-@dataclass(frozen=True)
-class FileRecord:
+
+class Record(BaseModel):
+    """A part of a manifest: fixed once read, nothing unknown in it, no type guessed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class FileRecord(Record):
     """Digest (SHA-256, hex) and size of one file."""
 
-    sha256: str
-    size: int
+    sha256: Digest
+    size: int = Field(ge=0, le=BYTES_MAX)
 
     @classmethod
     def of(cls, content: bytes) -> Self:
-        return cls(sha256(content).hexdigest(), len(content))
+        return cls(sha256=sha256(content).hexdigest(), size=len(content))
 
 
-@dataclass(frozen=True)
-class Parity:
-    """How far a format answers from the native file, on the golden rows.
+class Parity(Record):
+    """How far a format answers from the native file, asked ``rows`` rows: golden ones and all of the test split.
 
     The difference is absolute where answers are below 1 (probabilities are) and
     relative above. A format that is not ``faithful`` is left out, and ``why``
@@ -46,13 +53,17 @@ class Parity:
     """
 
     faithful: bool
+    rows: int = Field(ge=0)
     worst_difference: float | None
-    tolerance: float
-    why: str = ""
+    tolerance: float = Field(ge=0)
+    why: str = Field(default="", max_length=1000)
 
 
-@dataclass(frozen=True)
-class Manifest:
+def _encoding(content: Any) -> Any:
+    return content if isinstance(content, Encoding) else Encoding.from_json(content)
+
+
+class Manifest(Record):
     """A package's table of contents.
 
     ``requirements`` are the packages that reading and asking the model needs,
@@ -61,23 +72,33 @@ class Manifest:
     gives the same bytes.
     """
 
-    model: str
-    task: Task
-    key: str
-    time_column: str
-    classes: tuple[str, ...]
-    encoding: Encoding
-    lineage_digest: str
-    python: str
-    platform: str
-    requirements: Mapping[str, str]
-    lock_digest: str
-    threads: int
-    trees: int
-    best_iteration: int
-    golden_rows: int
-    parity: Mapping[str, Parity]
-    files: Mapping[str, FileRecord]
+    format: Literal[1] = 1
+    model: Name
+    task: Annotated[Task, Field(strict=False)]
+    key: Column
+    time_column: Column
+    classes: Annotated[tuple[Short, ...], Field(strict=False)]
+    encoding: Annotated[Encoding, BeforeValidator(_encoding), PlainSerializer(Encoding.to_json)]
+    lineage_digest: Digest
+    python: Short
+    platform: Short
+    requirements: dict[Short, Short]
+    lock_digest: Digest
+    threads: int = Field(ge=1, le=64)
+    trees: int = Field(ge=0)
+    best_iteration: int = Field(ge=0)
+    golden_rows: int = Field(ge=1)
+    onnx: Parity
+    pickle: Parity
+    files: dict[str, FileRecord]
+
+    @model_validator(mode="after")
+    def _holds_what_packages_hold(self) -> Self:
+        expected = FILES if self.onnx.faithful else REQUIRED
+        strange, lacking = sorted(set(self.files) - expected), sorted(expected - set(self.files))
+        if strange or lacking:
+            raise ValueError(f"files: {_names(strange)} too many, {_names(lacking)} missing")
+        return self
 
     @property
     def content(self) -> bytes:
@@ -91,33 +112,14 @@ class Manifest:
 
     @property
     def has_onnx(self) -> bool:
-        """Whether the package holds an ONNX file that answers as the native one does."""
-        return self.parity["onnx"].faithful
+        """Whether the package holds an ONNX file, which then answers as the native one does."""
+        return self.onnx.faithful
 
     def to_json(self) -> dict[str, Any]:
-        return {
-            "format": FORMAT,
-            "model": self.model,
-            "task": str(self.task),
-            "key": self.key,
-            "time_column": self.time_column,
-            "classes": list(self.classes),
-            "encoding": self.encoding.to_json(),
-            "lineage_digest": self.lineage_digest,
-            "python": self.python,
-            "platform": self.platform,
-            "requirements": dict(self.requirements),
-            "lock_digest": self.lock_digest,
-            "threads": self.threads,
-            "trees": self.trees,
-            "best_iteration": self.best_iteration,
-            "golden_rows": self.golden_rows,
-            "parity": {name: dict(parity.__dict__) for name, parity in self.parity.items()},
-            "files": {name: dict(record.__dict__) for name, record in self.files.items()},
-        }
+        return self.model_dump(mode="json")
 
     @classmethod
-    def from_json(cls, content: dict[str, Any]) -> Self:
+    def from_json(cls, content: Mapping[str, Any]) -> Self:
         """Return the manifest in ``content``.
 
         Raises
@@ -125,43 +127,24 @@ class Manifest:
         PackageError
             If it is of another format, incomplete, or names files that no package holds.
         """
-        found = content.get("format") if isinstance(content, dict) else None
+        found = content.get("format") if isinstance(content, Mapping) else None
         if found != FORMAT:
             raise PackageError(
                 f"the manifest has format {found!r}, expected {FORMAT}; open it with the Nightshift that wrote it"
             )
         try:
-            fields = {name: value for name, value in content.items() if name != "format"}
-            manifest = cls(
-                **{
-                    **fields,
-                    "task": Task(content["task"]),
-                    "classes": tuple(content["classes"]),
-                    "encoding": Encoding.from_json(content["encoding"]),
-                    "parity": {name: Parity(**parity) for name, parity in content["parity"].items()},
-                    "files": {name: FileRecord(**record) for name, record in content["files"].items()},
-                }
-            )
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            return cls.model_validate(content)
+        except (ValidationError, KeyError, TypeError, AttributeError) as error:
             raise PackageError(
-                f"the manifest is incomplete or of another kind: {error!r}; make the package again"
-            ) from error
-        manifest._check_files()
-        return manifest
+                f"the manifest is not one of a package: {_said(error)}; do not use this package"
+            ) from None
 
-    def _check_files(self) -> None:
-        expected = FILES if self.has_onnx else REQUIRED
-        strange, lacking = sorted(set(self.files) - expected), sorted(expected - set(self.files))
-        if strange or lacking:
-            raise PackageError(
-                f"the manifest names other files than a package has: {_names(strange)} too many, {_names(lacking)} "
-                "missing; do not use this package"
-            )
-        for name, record in self.files.items():
-            if not re.fullmatch(r"[0-9a-f]{64}", record.sha256) or not 0 <= record.size <= BYTES_MAX:
-                raise PackageError(
-                    f"the manifest's record of {name} is no digest and size: {record}; do not use this package"
-                )
+
+def _said(error: Exception) -> str:
+    if not isinstance(error, ValidationError):
+        return repr(error)[:300]
+    problems = [f"{'.'.join(map(str, one['loc']))} {one['msg']}".strip() for one in error.errors(include_url=False)]
+    return "; ".join(problem[:200] for problem in problems[:5])
 
 
 def _names(names: list[str]) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import numpy as np
 import pandas as pd
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -15,7 +16,8 @@ from nightshift.errors import PackageError
 from nightshift.files import canonical_json, file_digest, sync_folder, write_bytes
 from nightshift.model import first_load, onnx_format, pickles
 from nightshift.model.compatibility import NEEDED, needed_versions, running_platform, running_python
-from nightshift.model.golden import Golden, golden_rows, worst_difference
+from nightshift.model.encoding import Matrix
+from nightshift.model.golden import Answers, Golden, golden_rows, worst_difference
 from nightshift.model.manifest import (
     CONTRACT,
     GOLDEN,
@@ -76,8 +78,10 @@ def pack(
     columns = model.encoding.columns
     matrix = model.encoding.matrix([dict(zip(columns, values, strict=True)) for values in asked])
     known = Golden(columns, tuple(asked), tuple(origins), NativeRuntime(native)(matrix))
-    onnx, onnx_parity = _onnx(model, spec, known)
-    pickled, pickle_parity = _pickle(native, model, known)
+    everything = np.concatenate([matrix, model.encoding.matrix(golden)])
+    answers = NativeRuntime(native)(everything)
+    onnx, onnx_parity = _onnx(model, spec, everything, answers)
+    pickled, pickle_parity = _pickle(native, everything, answers)
     contents = {
         NATIVE: native,
         PICKLE: pickled,
@@ -97,13 +101,14 @@ def pack(
         lineage_digest=lineage_digest,
         python=running_python(),
         platform=running_platform(),
-        requirements=needed_versions(),
+        requirements=dict(needed_versions()),
         lock_digest=file_digest(lock),
         threads=SERVING_THREADS,
         trees=_trees(model),
         best_iteration=model.best_iteration,
         golden_rows=len(asked),
-        parity={"onnx": onnx_parity, "pickle": pickle_parity},
+        onnx=onnx_parity,
+        pickle=pickle_parity,
         files={name: FileRecord.of(content) for name, content in contents.items()},
     )
     _put(folder, manifest, contents)
@@ -118,32 +123,32 @@ def split_points(model: TrainedModel) -> dict[str, list[float]]:
     return {name: found[name] for name, kind in model.encoding.kinds.items() if kind is Kind.NUMERIC and name in found}
 
 
-def _onnx(model: TrainedModel, spec: ModelSpec, known: Golden) -> tuple[bytes | None, Parity]:
+def _onnx(model: TrainedModel, spec: ModelSpec, matrix: Matrix, expected: Answers) -> tuple[bytes | None, Parity]:
     """Return the model as ONNX, or none if it would answer otherwise; the parity says why."""
+    rows = len(matrix)
     try:
         content = onnx_format.convert(model.booster, len(model.columns), name=spec.name)
         onnx_format.inspect(content)
-        answers = OnnxRuntime(content, spec.task)(model.encoding.matrix(known.rows))
+        worst = worst_difference(OnnxRuntime(content, spec.task)(matrix), expected)
     except Exception as error:  # whatever the converter cannot do, the native file can
-        return None, Parity(False, None, TOLERANCE, f"cannot be converted: {str(error)[:300]}")
-    worst = worst_difference(answers, known.answers)
+        why = f"cannot be converted: {str(error)[:300]}"
+        return None, Parity(faithful=False, rows=rows, worst_difference=None, tolerance=TOLERANCE, why=why)
     if not worst <= TOLERANCE:
-        return None, Parity(
-            False, worst if worst < float("inf") else None, TOLERANCE, "answers differ from the native file"
-        )
-    return content, Parity(True, worst, TOLERANCE)
+        why, known = "it answers otherwise than the native file", worst if worst < float("inf") else None
+        return None, Parity(faithful=False, rows=rows, worst_difference=known, tolerance=TOLERANCE, why=why)
+    return content, Parity(faithful=True, rows=rows, worst_difference=worst, tolerance=TOLERANCE)
 
 
-def _pickle(native: bytes, model: TrainedModel, known: Golden) -> tuple[bytes, Parity]:
+def _pickle(native: bytes, matrix: Matrix, expected: Answers) -> tuple[bytes, Parity]:
     """Return the booster pickled, with threads set as served: training's number of threads leaves no trace."""
     content = pickles.dump(load_booster(native, threads=SERVING_THREADS))
-    answers = pickles.load(content).inplace_predict(model.encoding.matrix(known.rows), validate_features=False)
-    worst = worst_difference(answers, known.answers)
+    answers = pickles.load(content).inplace_predict(matrix, validate_features=False)
+    worst = worst_difference(answers, expected)
     if worst != 0:
         raise PackageError(
             f"the pickled booster answers otherwise than the native file: differs by {worst:.3g}; report this"
         )
-    return content, Parity(True, worst, 0.0)
+    return content, Parity(faithful=True, rows=len(matrix), worst_difference=worst, tolerance=0.0)
 
 
 def _trees(model: TrainedModel) -> int:

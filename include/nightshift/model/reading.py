@@ -59,12 +59,15 @@ def _opened(folder: Path) -> Iterator[int]:
 
 def _read_manifest(folder: Path, handle: int) -> Manifest:
     try:
-        content = json.loads(_read(MANIFEST, handle, MANIFEST_BYTES_MAX, exact=False))
+        written = _read(MANIFEST, handle, MANIFEST_BYTES_MAX, exact=False)
+        manifest = Manifest.from_json(json.loads(written))
     except PackageError as error:
         raise PackageError(f"{folder}: {error}; {ADVICE}") from error
     except (ValueError, RecursionError) as error:
         raise PackageError(f"{folder / MANIFEST} is no JSON: {error}; {ADVICE}") from error
-    return Manifest.from_json(content)
+    if written != manifest.content:  # its digest is the package's: there is one way to write it
+        raise PackageError(f"{folder / MANIFEST} is not written in its one canonical form; {ADVICE}")
+    return manifest
 
 
 def _strangers(handle: int, manifest: Manifest) -> list[str]:
