@@ -1,9 +1,10 @@
 """Callers in a closed loop: each sends its next request when it has the answer to the last."""
 
 import asyncio
+import itertools
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -41,7 +42,7 @@ class Caller(asyncio.Protocol):
     def __init__(
         self,
         heard: Heard,
-        requests: Callable[[], tuple[int, bytes] | None],
+        requests: Iterator[tuple[int, bytes]],
         hear: Callable[[int, int, bytes], None] | None,
     ) -> None:
         self._heard, self._requests, self._hear = heard, requests, hear
@@ -76,7 +77,7 @@ class Caller(asyncio.Protocol):
             self.done.set_result(None)
 
     def _send(self) -> None:
-        following = self._requests()
+        following = next(self._requests, None)
         if following is None:
             if not self.done.done():
                 self.done.set_result(None)
@@ -90,26 +91,24 @@ class Caller(asyncio.Protocol):
 async def call(
     host: str,
     port: int,
-    requests: Sequence[bytes],
+    requests: Iterator[tuple[int, bytes]],
     *,
     connections: int,
-    seconds: float,
     hear: Callable[[int, int, bytes], None] | None = None,
 ) -> Heard:
-    """Send ``requests`` round and round over ``connections`` for ``seconds``."""
-    heard, began, number = Heard(), time.perf_counter(), -1
-
-    def following() -> tuple[int, bytes] | None:
-        nonlocal number
-        if time.perf_counter() - began >= seconds:
-            return None
-        number += 1
-        return number, requests[number % len(requests)]
-
+    """Send numbered requests over ``connections`` until there are no more."""
+    heard, began = Heard(), time.perf_counter()
     loop = asyncio.get_running_loop()
-    made = [
-        await loop.create_connection(lambda: Caller(heard, following, hear), host, port) for _ in range(connections)
-    ]
+    made = [await loop.create_connection(lambda: Caller(heard, requests, hear), host, port) for _ in range(connections)]
     await asyncio.gather(*(caller.done for _, caller in made))
     heard.elapsed = time.perf_counter() - began
     return heard
+
+
+def round_and_round(requests: Sequence[bytes], *, seconds: float) -> Iterator[tuple[int, bytes]]:
+    """Yield requests numbered, again and again, for ``seconds``."""
+    end = time.perf_counter() + seconds
+    for number in itertools.count():
+        if time.perf_counter() >= end:
+            return
+        yield number, requests[number % len(requests)]

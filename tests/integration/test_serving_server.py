@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from factories.callers import call, post
+from factories.callers import call, post, round_and_round
 from factories.servers import Server, served
 from factories.serving import ROW, a_package, callers_rows, key_file
 from nightshift.serving.access import Role
@@ -199,7 +199,7 @@ def test_slow_callers_are_sent_away_and_do_not_slow_others(server: Server) -> No
         for number, line in enumerate(slow):
             line.sendall((b"", HEAD, HEAD + b"content-length: 100\r\n\r\n{")[number % 3])
 
-        heard = asyncio.run(call("127.0.0.1", server.port, requests, connections=2, seconds=2))
+        heard = asyncio.run(call("127.0.0.1", server.port, round_and_round(requests, seconds=2), connections=2))
         closed = [hears_the_end(line) for line in slow]
 
     assert set(heard.statuses) == {200}
@@ -220,8 +220,8 @@ def test_a_large_request_does_not_hold_up_small_ones(server: Server) -> None:
 
     async def both() -> tuple[object, float]:
         many, few = await asyncio.gather(
-            call("127.0.0.1", server.port, large, connections=1, seconds=2),
-            call("127.0.0.1", server.port, small, connections=1, seconds=2),
+            call("127.0.0.1", server.port, round_and_round(large, seconds=2), connections=1),
+            call("127.0.0.1", server.port, round_and_round(small, seconds=2), connections=1),
         )
         return many.statuses, few.percentile(90)
 
@@ -242,7 +242,9 @@ def test_told_to_stop_it_answers_what_it_began_and_remembers_it_all(tmp_path: Pa
 
         async def stop_under_load() -> None:
             requests = [post(PREDICT, json.dumps({"row": ROW}).encode())]
-            calling = asyncio.create_task(call("127.0.0.1", server.port, requests, connections=4, seconds=2, hear=hear))
+            calling = asyncio.create_task(
+                call("127.0.0.1", server.port, round_and_round(requests, seconds=2), connections=4, hear=hear)
+            )
             await asyncio.sleep(0.5)
             server.process.terminate()
             await calling
