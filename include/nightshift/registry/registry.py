@@ -6,7 +6,7 @@ experiment ``nightshift/<model>`` whose artifacts are ``package/`` and
 same version, however often and by how many processes it is registered.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,9 @@ from nightshift.registry.run import describe_run, fill_run, find_experiment, fin
 from nightshift.registry.server import MlflowServer, RefusedError, as_pairs
 
 CHAMPION = "champion"
+CARD = "card.md"
+DESCRIPTION_LENGTH_MAX = 5000
+"""MLflow's column for it is no wider."""
 
 
 class ModelRegistry:
@@ -123,7 +126,7 @@ class ModelRegistry:
         package
             Folder with a ``manifest.json`` whose SHA-256 is ``package_digest``.
         evidence
-            Files that prove the release, by name.
+            Files that prove the release, by name; the text of a ``card.md`` also becomes the version's description.
         tags
             Shown on the version.
         metrics, params
@@ -145,7 +148,13 @@ class ModelRegistry:
             run = open_run(self._server, find_experiment(self._server, model), marks, run_name)
             describe_run(self._server, run, metrics=metrics, params=params, inputs=inputs)
             fill_run(self._server, run, package, evidence)
-            self._create_version(model, run.run_id, run.package_uri, own_tags_refused(tags) | marks | proofs)
+            self._create_version(
+                name=model,
+                source=run.package_uri,
+                run_id=run.run_id,
+                tags=as_pairs(own_tags_refused(tags) | marks | proofs),
+                description=_description(evidence),
+            )
         except RefusedError:
             # A twin that was faster removes this run under us; what counts is that the release exists.
             if not self.find(model, lineage_digest):
@@ -158,9 +167,9 @@ class ModelRegistry:
         Raises
         ------
         ReleaseError
-            If there is no such version.
+            If there is no such version, or it was not registered by Nightshift.
         """
-        release = self.version(model, version)
+        release = _proven(self.version(model, version))
         self._tag(release, own_tags_refused(tags))
         self._server.post("registered-models/alias", name=model, alias=CHAMPION, version=release.version)
 
@@ -177,9 +186,7 @@ class ModelRegistry:
         ReleaseError
             If there is no such version, or it was not registered by Nightshift.
         """
-        release = self.version(model, version)
-        if not release.package_digest:
-            raise ReleaseError(f"{release} has no tag {PACKAGE}: Nightshift did not register it and cannot prove it")
+        release = _proven(self.version(model, version))
         folder = self._folder(release) / "package"
         if not is_intact(folder, release.package_digest):
             make_copy(
@@ -233,23 +240,26 @@ class ModelRegistry:
         found = self._search(model, f" AND tags.`{LINEAGE}` = '{sha256(lineage_digest)}'")
         return sorted(found, key=lambda release: release.number)
 
-    def _create_version(self, model: str, run_id: str, source: str, tags: Mapping[str, str]) -> None:
+    def _create_version(self, **version: Any) -> None:
+        """Write the version, and before the very first one the model."""
         try:
-            self._server.post("registered-models/create", name=model)
+            self._server.post("model-versions/create", **version)
         except RefusedError as refused:
-            if not refused.is_taken:
+            if not refused.is_absent:
                 raise
-        self._server.post("model-versions/create", name=model, source=source, run_id=run_id, tags=as_pairs(tags))
+            with _but(lambda twin: twin.is_taken):
+                self._server.post("registered-models/create", name=version["name"])
+            self._server.post("model-versions/create", **version)
 
     def _settle(self, model: str, lineage_digest: str) -> Release:
         """Return the one release of a lineage; remove its twins, and the runs nothing points to."""
         first, *twins = self._twins(model, lineage_digest)
         for twin in twins:
-            with _gone_is_fine():
+            with _but(lambda refused: refused.is_absent):
                 self._server.delete("model-versions/delete", name=model, version=twin.version)
         for run in find_runs(self._server, find_experiment(self._server, model), {LINEAGE: lineage_digest}):
             if run.run_id != first.run_id:
-                with _gone_is_fine():
+                with _but(lambda refused: refused.is_absent):
                     self._server.post("runs/delete", run_id=run.run_id)
         return first
 
@@ -262,13 +272,33 @@ class ModelRegistry:
 
 
 @contextmanager
-def _gone_is_fine() -> Iterator[None]:
-    """Remove something that a twin may have removed already."""
+def _but(expected: Callable[[RefusedError], bool]) -> Iterator[None]:
+    """Go on after a refusal that only says a twin was faster."""
     try:
         yield
     except RefusedError as refused:
-        if not refused.is_absent:
+        if not expected(refused):
             raise
+
+
+def _description(evidence: Mapping[str, Path]) -> str:
+    """Return the card as far as MLflow has room for it, cut between two paragraphs."""
+    if CARD not in evidence:
+        return ""
+    text = evidence[CARD].read_text()
+    if len(text) <= DESCRIPTION_LENGTH_MAX:
+        return text
+    rest = f"\n\n… the rest is in the artifacts of the run, evidence/{CARD}."
+    return text[: DESCRIPTION_LENGTH_MAX - len(rest)].rpartition("\n\n")[0] + rest
+
+
+def _proven(release: Release) -> Release:
+    if not release.lineage_digest or not release.package_digest:
+        raise ReleaseError(
+            f"{release} has no tags {LINEAGE} and {PACKAGE}: Nightshift did not register it and cannot prove it; "
+            "build a version instead"
+        )
+    return release
 
 
 def _evidence_uri(release: Release) -> str:

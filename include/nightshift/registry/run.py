@@ -1,6 +1,7 @@
 """The run of MLflow that holds a release's files and numbers."""
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +11,7 @@ from nightshift.files import canonical_json
 from nightshift.registry.release import file_name
 from nightshift.registry.server import MlflowServer, RefusedError, as_pairs
 
+UPLOADS_AT_ONCE = 4
 DIGEST_LENGTH_MAX = 36
 """MLflow keeps no more of an input's digest; the whole one is in its source."""
 
@@ -42,10 +44,19 @@ def find_experiment(server: MlflowServer, model: str) -> str:
     """Return the id of the model's experiment, made if there is none."""
     name = f"nightshift/{model}"
     try:
+        return _experiment_id(server, name)
+    except RefusedError as refused:
+        if not refused.is_absent:
+            raise
+    try:
         return str(server.post("experiments/create", name=name)["experiment_id"])
     except RefusedError as refused:
         if not refused.is_taken:
             raise
+    return _experiment_id(server, name)  # a twin made it in between
+
+
+def _experiment_id(server: MlflowServer, name: str) -> str:
     return str(server.get("experiments/get-by-name", experiment_name=name)["experiment"]["experiment_id"])
 
 
@@ -87,10 +98,10 @@ def describe_run(
 
 def fill_run(server: MlflowServer, run: Run, package: Path, evidence: Mapping[str, Path]) -> None:
     """Upload the package and the evidence, then call the run finished."""
-    for file in sorted(package.iterdir()):
-        server.upload(f"{run.package_uri}/{file_name(file.name)}", file)
-    for name, file in evidence.items():
-        server.upload(f"{run.uri}/evidence/{file_name(name)}", file)
+    files = {f"{run.package_uri}/{file_name(file.name)}": file for file in sorted(package.iterdir())}
+    files |= {f"{run.uri}/evidence/{file_name(name)}": file for name, file in evidence.items()}
+    with ThreadPoolExecutor(UPLOADS_AT_ONCE) as pool:
+        list(pool.map(server.upload, files.keys(), files.values()))
     server.post("runs/update", run_id=run.run_id, status="FINISHED", end_time=_now_ms())
 
 
