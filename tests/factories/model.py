@@ -1,7 +1,9 @@
 """Specs, rows, models and packages to test the model room with."""
 
+import shutil
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +11,8 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from nightshift.files import write_text
-from nightshift.model.manifest import Manifest
+from nightshift.files import canonical_json, read_json, write_text
+from nightshift.model.manifest import MANIFEST, Manifest
 from nightshift.model.package import write_package
 from nightshift.model.train import TrainedModel, train
 from nightshift.spec import ModelSpec
@@ -106,3 +108,21 @@ def pack(folder: Path, task: str = "binary", *, model: TrainedModel | None = Non
         "lineage_digest": LINEAGE,
     }
     return write_package(folder, model or a_model(task), a_spec(task), **(given | changes))
+
+
+def copy_of(package: Path, to: Path) -> Path:
+    """Return a copy of a package that a test may spoil; nothing is known of it yet."""
+    shutil.copytree(package, to)
+    return to
+
+
+def reseal(folder: Path, name: str, content: bytes, **changes: Any) -> Path:
+    """Put other bytes under ``name`` and correct the manifest, as somebody would who wants to be believed.
+
+    ``changes`` replace top-level keys of the manifest.
+    """
+    (folder / name).write_bytes(content)
+    manifest = read_json(folder / MANIFEST)
+    manifest["files"][name] = {"sha256": sha256(content).hexdigest(), "size": len(content)}
+    (folder / MANIFEST).write_bytes(canonical_json({**manifest, **changes}) + b"\n")
+    return folder

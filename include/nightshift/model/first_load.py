@@ -135,6 +135,8 @@ def _words(output: bytes) -> str:
 def _main(folder: Path, *, pickled: bool) -> int:
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    # XGBoost imports scikit-learn if it is there, which takes this process three times as long as its own work
+    sys.modules.setdefault("sklearn", None)  # type: ignore[arg-type]  # none is how Python says "not to be had"
     try:
         load(folder, pickled=pickled)
     except NightshiftError as error:

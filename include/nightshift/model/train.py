@@ -223,7 +223,7 @@ def _row_problems(rows: pd.DataFrame, spec: ModelSpec) -> list[str]:
     if labels.isna().any():
         problems.append(f"{int(labels.isna().sum())} rows have no {spec.label.column}; only labelled rows teach")
     elif spec.task is Task.BINARY and not set(labels.unique()) <= {0, 1}:
-        problems.append(f"{spec.label.column} holds {sorted(map(str, labels.unique()))[:5]}; a binary label is 0 or 1")
+        problems.append(f"{spec.label.column} holds {sorted({str(label) for label in labels})[:5]}; a binary label is 0 or 1")
     elif spec.task is Task.REGRESSION and not np.isfinite(labels.to_numpy(dtype=np.float64)).all():
         problems.append(f"{spec.label.column} holds infinite numbers; mend the source")
     return problems
@@ -238,6 +238,6 @@ def _class_problems(train: "pd.Series[Any]", validation: "pd.Series[Any]", spec:
     if spec.task is Task.REGRESSION:
         return []
     if train.nunique() < 2:
-        return [f"train: {spec.label.column} is {train.iloc[0]!r} in every row; one class teaches nothing"]
+        return [f"train: {spec.label.column} is {train.iloc[0]} in every row; one class teaches nothing"]
     strange = sorted(set(validation.astype(str)) - set(train.astype(str))) if spec.task is Task.MULTICLASS else []
     return [f"validation has classes that train lacks: {', '.join(strange[:5])}; widen split.train"] if strange else []
