@@ -143,10 +143,11 @@ def _replay(stage: Stage, start: datetime, end: datetime) -> None:
 
 
 def _monitor(stage: Stage, start: datetime) -> Entry:
-    known = {run.run_id for run in stage.api.runs(DAGS[1]) if run.kind == "backfill" and not run.is_finished}
-    if not known:
+    if not any(_is_for(run, start) and not run.is_finished for run in stage.api.runs(DAGS[1])):
         stage.api.backfill(DAGS[1], start=start, end=start, conf=stage.conf)
-    run = stage.api.wait_for_run(DAGS[1], lambda run: _is_for(run, start), seconds=EVENT_SECONDS)
+    run = stage.api.wait_for_run(
+        DAGS[1], lambda run: _is_for(run, start) and not run.is_finished, seconds=EVENT_SECONDS
+    )
     _watch(stage, run, f"week of {start:%d %b}: the monitor judges", MONITOR_SECONDS)
     entry = _judged(stage, start)
     if entry is None:
@@ -188,6 +189,8 @@ def _watch(stage: Stage, run: DagRun, title: str, seconds: float) -> None:
         done = sum(state in ("success", "skipped", "failed", "upstream_failed") for state in states.values())
         stage.progress.update(task, total=len(states), completed=done)
 
+    if not stage.progress.console.is_terminal:
+        stage.progress.console.print(title)
     ended = stage.api.wait(run, seconds=seconds, watch=show)
     if ended.state != "success":
         raise ServiceError(stage.api.failure(ended))
@@ -198,4 +201,4 @@ def _judged(stage: Stage, start: datetime) -> Entry | None:
 
 
 def _is_for(run: DagRun, start: datetime) -> bool:
-    return run.kind == "backfill" and f"{start:%Y-%m-%d}" in run.run_id
+    return run.kind == "backfill" and run.start == start

@@ -20,13 +20,14 @@ POLL_SECONDS = 0.5
 
 @dataclass(frozen=True)
 class DagRun:
-    """One run as Airflow tells of it."""
+    """One run as Airflow tells of it; ``start`` is that of its data interval, none for events and people."""
 
     dag: str
     run_id: str
     state: str
     kind: str
     conf: Mapping[str, Any]
+    start: datetime | None = None
 
     @property
     def is_finished(self) -> bool:
@@ -162,6 +163,12 @@ class AirflowApi:
 
 
 def _run(content: Mapping[str, Any]) -> DagRun:
+    start = content.get("data_interval_start")
     return DagRun(
-        content["dag_id"], content["dag_run_id"], content["state"], content["run_type"], content.get("conf") or {}
+        dag=content["dag_id"],
+        run_id=content["dag_run_id"],
+        state=content["state"],
+        kind=content["run_type"],
+        conf=content.get("conf") or {},
+        start=datetime.fromisoformat(start) if start else None,
     )
