@@ -13,6 +13,8 @@ from nightshift.files import write_text
 
 TEMPLATES = Path(__file__).parent
 MARKDOWN_SIGNS = re.compile(r"([\\`*_{}\[\]<>|#~&])")
+MARKDOWN_STARTS = re.compile(r"^(\d{0,9})([-+.)](?=[-\s]|$))")
+"""What at the begin of a line makes a list or a rule of it."""
 
 
 def write_card(folder: Path, content: CardContent) -> None:
@@ -63,5 +65,8 @@ def escape_markdown(value: Any) -> str:
 
     >>> escape_markdown("<b>late|early</b>")
     '\\\\<b\\\\>late\\\\|early\\\\</b\\\\>'
+    >>> escape_markdown("1. first, of -2.5")
+    '1\\\\. first, of -2.5'
     """
-    return MARKDOWN_SIGNS.sub(r"\\\1", " ".join(str(value).split()))
+    text = " ".join(str(value).split())
+    return MARKDOWN_STARTS.sub(r"\1\\\2", MARKDOWN_SIGNS.sub(r"\\\1", text))

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
+from math import isfinite
 from typing import Any
 
 from markupsafe import Markup
@@ -61,6 +62,8 @@ def _histogram(column: Mapping[str, Any]) -> Markup:
     low, high = column.get("lowest"), column.get("highest")
     if low is None or high is None:
         return _SVG.format(WIDTH, HEIGHT, Markup('<text x="4" y="40">no values</text>'))
+    if not isfinite(high - low):
+        return _SVG.format(WIDTH, HEIGHT, Markup('<text x="4" y="40">{:.4g} to {:.4g}</text>').format(low, high))
     edges = [low, *(min(max(edge, low), high) for edge in column["edges"]), high]
     total = sum(column["bins"]) or 1
     least = (high - low) / 200 or 1.0  # a bin of one value is drawn as a line, not as infinitely high

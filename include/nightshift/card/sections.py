@@ -161,10 +161,22 @@ def _training(content: CardContent) -> Section:
     gains = sorted(training["importance"].items(), key=lambda one: -one[1])[:SHOWN_FEATURES]
     parameters = [(name, value) for name, value in sorted(training["parameters"].items())]
     pictures = [
-        Picture(f"{watched} on the validation rows, round by round", curve(history, marked=best)),
-        Picture("Share of the gain each input carries", bars(gains)),
+        Picture(_told(watched, history, best), curve(history, marked=best)),
+        Picture(f"Share of the gain each input carries: {_shares(gains)}", bars(gains)),
     ]
     return Section("Training", words, tables=[Table(("parameter", "value"), parameters)], pictures=pictures)
+
+
+def _told(watched: str, history: Sequence[float], best: int) -> str:
+    """Return in words what the curve of training shows."""
+    if not history:
+        return "No round was watched on the validation rows"
+    told = f"{_number(history[0])} at first, {_number(history[best])} at best, {_number(history[-1])} at last"
+    return f"{watched} on the validation rows, round by round: {told}"
+
+
+def _shares(shares: Sequence[tuple[str, float]]) -> str:
+    return ", ".join(f"{name} {share:.1%}" for name, share in shares) or "none was used"
 
 
 def _inputs(content: CardContent) -> Section | None:
