@@ -9,7 +9,16 @@ from typing import Any
 
 import pytest
 
-from factories.deployment import ROOT, SOME_WORD, Service, commands_in, commands_in_page, read_services
+from factories.deployment import (
+    ROOT,
+    SOME_WORD,
+    Service,
+    commands_in,
+    commands_in_page,
+    commands_in_workflow,
+    read_services,
+    run_script,
+)
 
 TOOLS = ("airflow", "celery", "mlflow")
 
@@ -25,6 +34,8 @@ def tools(services: dict[str, Service], tmp_path_factory: pytest.TempPathFactory
     commands = [command for service in services.values() for command in service.commands()]
     commands += commands_in_page(ROOT / "docs" / "operations.md")
     commands += commands_in((ROOT / "docker" / "housekeeping.sh").read_text())
+    for path in (ROOT / ".github" / "workflows").glob("*.yaml"):
+        commands += commands_in_workflow(path)
     asked = {
         tool: [[SOME_WORD if word.startswith("$") else word for word in command[1:]] for command in commands
                if command[0] == tool]
@@ -50,3 +61,10 @@ def tools(services: dict[str, Service], tmp_path_factory: pytest.TempPathFactory
     )
     assert done.returncode == 0, done.stderr[-4000:]
     return json.loads(done.stdout)
+
+
+@pytest.fixture
+def secrets(tmp_path: Path) -> Path:
+    folder = tmp_path / "secrets"
+    assert run_script("make-secrets.sh", folder).returncode == 0
+    return folder

@@ -1,6 +1,5 @@
 """The scripts of docker/, run for real."""
 
-import json
 import os
 import subprocess
 import sys
@@ -11,110 +10,11 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy
-from cryptography.fernet import Fernet
 
-from factories.deployment import ROOT, Service, read_yaml
-from nightshift.serving.access import Access, Role
-from nightshift.serving.answers import RefusalError
+from factories.deployment import ROOT, run_script
 
 DOCKER = ROOT / "docker"
 ADDRESSES = ("airflow_database", "mlflow_database", "nightshift_ledger")
-
-
-def run(script: str, *arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    command = [str(DOCKER / script), *map(str, arguments)]
-    return subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, check=False)
-
-
-@pytest.fixture
-def secrets(tmp_path: Path) -> Path:
-    folder = tmp_path / "secrets"
-    assert run("make-secrets.sh", folder).returncode == 0
-    return folder
-
-
-# ------------------------------------------------------------ make-secrets.sh
-
-
-def test_every_secret_of_compose_is_made(secrets: Path) -> None:
-    mounted = set(read_yaml(ROOT / "docker-compose.yaml")["secrets"])
-
-    assert {path.name for path in secrets.iterdir()} == mounted | {"serving_admin_key"}
-
-
-def test_secrets_are_closed_to_other_users_of_the_host_and_open_to_the_containers(secrets: Path) -> None:
-    assert secrets.stat().st_mode & 0o777 == 0o700
-    mounted = [path for path in secrets.iterdir() if path.name != "serving_admin_key"]
-    assert {path.stat().st_mode & 0o777 for path in mounted} == {0o444}
-    assert (secrets / "serving_admin_key").stat().st_mode & 0o777 == 0o400
-
-
-def test_a_second_call_keeps_every_secret_and_makes_what_is_missing(secrets: Path) -> None:
-    (secrets / "celery_broker").unlink()
-    before = {path.name: path.read_text() for path in secrets.iterdir()}
-
-    again = run("make-secrets.sh", secrets)
-
-    after = {path.name: path.read_text() for path in secrets.iterdir()}
-    assert again.returncode == 0
-    assert before.items() <= after.items()
-    assert after.keys() - before.keys() == {"celery_broker"}
-
-
-def test_secrets_are_of_the_kind_that_reads_them(secrets: Path, services: dict[str, Service]) -> None:
-    assert Fernet((secrets / "fernet_key").read_text())
-    assert len((secrets / "jwt_secret").read_text()) >= 64  # what RFC 7518 asks of a key for SHA-512
-    for name in ADDRESSES:
-        url = sqlalchemy.make_url((secrets / name).read_text())
-        assert url.host in services
-        assert url.password
-        assert len(url.password) >= 32
-    users = [user.partition(":")[0] for user in _option("simple_auth_manager_users").split(",")]
-    assert sorted(json.loads((secrets / "airflow_passwords").read_text())) == sorted(users)
-
-
-def test_serving_lets_in_the_key_that_was_made_and_no_other(secrets: Path) -> None:
-    access = Access.read(secrets / "serving_keys")
-    key = (secrets / "serving_admin_key").read_bytes()
-
-    assert access.check(b"Bearer " + key, Role.PREDICT).name == "admin"
-    with pytest.raises(RefusalError):
-        access.check(b"Bearer " + key[:-1], Role.PREDICT)
-    assert key.decode() not in (secrets / "serving_keys").read_text()
-
-
-def test_no_two_secrets_are_alike(tmp_path: Path, secrets: Path) -> None:
-    run("make-secrets.sh", tmp_path / "other")
-    texts = [path.read_text() for folder in (secrets, tmp_path / "other") for path in folder.iterdir()]
-
-    assert len(texts) == len(set(texts))
-
-
-def _option(name: str) -> str:
-    lines = (ROOT / "airflow.cfg").read_text().splitlines()
-    return next(line.partition("=")[2].strip() for line in lines if line.startswith(f"{name} ="))
-
-
-# ------------------------------------------------------------------ secret.sh
-
-
-def test_a_secret_is_printed_without_a_line_break_and_with_its_prefix(tmp_path: Path) -> None:
-    (tmp_path / "airflow_database").write_text("postgresql://x\n")
-
-    assert run("secret.sh", "airflow_database", SECRETS_FOLDER=str(tmp_path)).stdout == "postgresql://x"
-    assert run("secret.sh", "airflow_database", "db+", SECRETS_FOLDER=str(tmp_path)).stdout == "db+postgresql://x"
-
-
-@pytest.mark.parametrize("content", [None, "", "\n"])
-def test_a_secret_that_is_missing_or_empty_is_an_error_that_names_it(content: str | None, tmp_path: Path) -> None:
-    if content is not None:
-        (tmp_path / "jwt_secret").write_text(content)
-
-    asked = run("secret.sh", "jwt_secret", SECRETS_FOLDER=str(tmp_path))
-
-    assert asked.returncode == 1
-    assert asked.stdout == ""
-    assert "jwt_secret" in asked.stderr
 
 
 # ----------------------------------------------------------------- answers.py
@@ -140,12 +40,12 @@ def door() -> Iterator[str]:
 
 
 def test_a_server_that_answers_is_healthy(door: str) -> None:
-    assert run("answers.py", f"{door}/health").returncode == 0
+    assert run_script("answers.py", f"{door}/health").returncode == 0
 
 
 def test_a_refusal_a_closed_door_and_nonsense_are_unhealthy_and_explained(door: str) -> None:
     for address in (f"{door}/other", "http://127.0.0.1:1/health", "nonsense"):
-        asked = run("answers.py", address)
+        asked = run_script("answers.py", address)
         assert asked.returncode == 1
         assert address in asked.stderr
         assert "Traceback" not in asked.stderr
@@ -171,7 +71,7 @@ def _checkout(folder: Path, configuration: str) -> Path:
     ],
 )
 def test_a_checkout_without_credentials_goes_into_the_image(configuration: str, tmp_path: Path) -> None:
-    assert run("refuse-credentials.sh", _checkout(tmp_path, configuration)).returncode == 0
+    assert run_script("refuse-credentials.sh", _checkout(tmp_path, configuration)).returncode == 0
 
 
 @pytest.mark.parametrize(
@@ -186,7 +86,7 @@ def test_a_checkout_without_credentials_goes_into_the_image(configuration: str, 
 def test_a_checkout_with_a_credential_does_not_and_the_credential_is_not_shown(
     configuration: str, tmp_path: Path
 ) -> None:
-    refused = run("refuse-credentials.sh", _checkout(tmp_path, configuration))
+    refused = run_script("refuse-credentials.sh", _checkout(tmp_path, configuration))
 
     assert refused.returncode == 1
     assert "persist-credentials: false" in refused.stderr
@@ -194,7 +94,7 @@ def test_a_checkout_with_a_credential_does_not_and_the_credential_is_not_shown(
 
 
 def test_a_copy_without_its_history_does_not_go_into_the_image(tmp_path: Path) -> None:
-    refused = run("refuse-credentials.sh", tmp_path)
+    refused = run_script("refuse-credentials.sh", tmp_path)
 
     assert refused.returncode == 1
     assert "git checkout" in refused.stderr
@@ -222,7 +122,7 @@ def airflow_home(tmp_path: Path) -> Path:
 
 def _keep_house(home: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     path = f"{home.parent / 'bin'}{os.pathsep}{os.environ['PATH']}"
-    return run("housekeeping.sh", "--once", **{"AIRFLOW_HOME": str(home), "PATH": path} | environment)
+    return run_script("housekeeping.sh", "--once", **{"AIRFLOW_HOME": str(home), "PATH": path} | environment)
 
 
 def test_old_logs_go_with_their_folders_and_new_ones_stay(airflow_home: Path) -> None:
@@ -265,7 +165,7 @@ def psql(tmp_path: Path) -> Path:
 
 def _make_databases(psql: Path, secrets: Path) -> subprocess.CompletedProcess[str]:
     path = f"{psql / 'bin'}{os.pathsep}{os.environ['PATH']}"
-    return run("postgres-init.sh", SECRETS_FOLDER=str(secrets), PATH=path)
+    return run_script("postgres-init.sh", SECRETS_FOLDER=str(secrets), PATH=path)
 
 
 def test_each_address_gets_a_role_and_a_database_of_its_own(psql: Path, secrets: Path) -> None:

@@ -1,5 +1,6 @@
 """Reads the files that describe production: compose, Dockerfiles, shell in YAML."""
 
+import os
 import re
 import shlex
 import subprocess
@@ -204,6 +205,12 @@ def commands_in_page(path: Path) -> list[list[str]]:
     return [command for script in blocks + spans for command in unwrapped(commands_in(script))]
 
 
+def commands_in_workflow(path: Path) -> list[list[str]]:
+    """Return the commands of a workflow's steps, those run in containers too."""
+    steps = [step for job in read_yaml(path)["jobs"].values() for step in job["steps"]]
+    return [command for step in steps for command in unwrapped(commands_in(step.get("run", "")))]
+
+
 def unwrapped(commands: list[list[str]]) -> list[list[str]]:
     """Return the commands and, for those that run another one in a container, that one too."""
     return [each for command in commands for each in [command, *commands_of(inside(command)[1])]]
@@ -221,3 +228,9 @@ def inside(command: list[str]) -> tuple[str | None, list[str]]:
     while words and words[0].startswith("-"):
         words = words[2:] if words[0] in ("--user", "--env", "--workdir", "-u", "-e") else words[1:]
     return words[0], words[1:]
+
+
+def run_script(name: str, *arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a script of ``docker/`` and return how it ended and what it said."""
+    command = [str(ROOT / "docker" / name), *map(str, arguments)]
+    return subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, check=False)
