@@ -231,6 +231,21 @@ def test_a_large_request_does_not_hold_up_small_ones(server: Server) -> None:
     assert small_p90 < 0.1 * slowness()
 
 
+def test_callers_who_leave_before_their_answer_cost_nothing_but_their_record(tmp_path: Path, package: Path) -> None:
+    request = post(PREDICT, json.dumps({"row": ROW}).encode())
+    with served(tmp_path, package) as server:
+        for _ in range(200):
+            with socket.create_connection(("127.0.0.1", server.port)) as line:
+                line.sendall(request)
+        answer = httpx.post(server.url + PREDICT, json={"row": ROW})
+        kept = server.remembered()
+
+    assert answer.status_code == 200
+    assert kept["prediction_id"].is_unique
+    assert 1 <= len(kept) <= 201
+    assert "Traceback" not in server.said
+
+
 def test_told_to_stop_it_answers_what_it_began_and_remembers_it_all(tmp_path: Path, package: Path) -> None:
     acknowledged: list[str] = []
 

@@ -22,7 +22,7 @@ from nightshift.files import read_json, sync_folder, write_json
 from nightshift.predictions.days import first_of_each, read_ids, read_parts, tables_by_day, together
 from nightshift.predictions.frames import Damage, scan
 from nightshift.predictions.record import Answered, Columns, Refused, decode, encode, moment
-from nightshift.predictions.segments import Segment, held, list_segments
+from nightshift.predictions.segments import MODE, Segment, held, list_segments
 
 FORMAT = 1
 ROWS_AT_ONCE = 200_000
@@ -248,7 +248,7 @@ def _known_ids(log: Path, parts: dict[date, tuple[str, ...]], day: date, table: 
 def _write(path: Path, rows: pa.Table) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.parent / f".{path.name}.tmp"
-    with draft.open("wb") as file:
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, MODE), "wb") as file:
         pq.write_table(rows, file, compression="zstd")
         file.flush()
         os.fsync(file.fileno())

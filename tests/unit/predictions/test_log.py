@@ -264,6 +264,14 @@ def test_days_without_an_answer_are_gaps(tmp_path: Path) -> None:
     assert window.gaps == ((NOON + DAY).date(),)
 
 
+def test_only_the_owner_may_read_what_was_asked(tmp_path: Path) -> None:
+    log = PredictionLog(tmp_path)
+    log.append(columns(), [answered()])
+    log.compact()
+
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.rglob("*.parquet")} == {0o600}
+
+
 def test_a_manifest_of_another_format_is_refused(tmp_path: Path) -> None:
     (tmp_path / "segments").mkdir()
     (tmp_path / "compacted.json").write_text('{"format": 99}')
