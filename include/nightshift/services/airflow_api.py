@@ -110,10 +110,10 @@ class AirflowApi:
         return {task["task_id"]: task["state"] for task in answer["task_instances"]}
 
     def log(self, run: DagRun, task: str, *, attempt: int = 1) -> str:
-        """Return what a task said, for messages."""
+        """Return what a task said, errors with their words, for messages."""
         path = f"/api/v2/dags/{run.dag}/dagRuns/{quote(run.run_id, safe='')}/taskInstances/{task}/logs/{attempt}"
         content = self._call("GET", f"{path}?full_content=true")["content"]
-        return "\n".join(str(line.get("event", line) if isinstance(line, dict) else line) for line in content)
+        return "\n".join(_line(line) for line in content)
 
     def wait(
         self, run: DagRun, *, seconds: float, watch: Callable[[dict[str, str | None]], None] = lambda _tasks: None
@@ -160,6 +160,13 @@ class AirflowApi:
         if answer.is_error:
             raise ServiceError(f"Airflow refused {method} {path}: {answer.status_code} {answer.text[:1000]}")
         return answer.json()
+
+
+def _line(line: Any) -> str:
+    if not isinstance(line, Mapping):
+        return str(line)
+    errors = [f"{error['exc_type']}: {error['exc_value']}" for error in line.get("error_detail") or []]
+    return "\n".join([str(line.get("event", "")), *errors])
 
 
 def _run(content: Mapping[str, Any]) -> DagRun:
