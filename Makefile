@@ -2,6 +2,8 @@
 .DEFAULT_GOAL := help
 PYTHON ?= python3.11
 BIN := .venv/bin
+INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --compile-bytecode
+COMPILE := UV_NO_CONFIG=1 $(BIN)/uv pip compile --quiet --upgrade --no-annotate --generate-hashes --python-version 3.11 --custom-compile-command "make lock"
 SETUP := .venv/.installed
 SETUP_DEV := .venv/.installed-dev
 
@@ -15,12 +17,15 @@ $(SETUP): requirements.txt pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@echo "installing the locked packages into .venv (a few minutes on the first time)"
 	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --compile-bytecode -r requirements.txt
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@# two packages come as source only; they are built by the lock's own setuptools, so that nothing unhashed runs
+	@sed -n '/^setuptools==/,/[^\\]$$/p' requirements.txt > .venv/setuptools.txt
+	@$(INSTALL) -r .venv/setuptools.txt
+	@$(INSTALL) --no-build-isolation -r requirements.txt
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
 $(SETUP_DEV): $(SETUP) requirements-dev.txt
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --compile-bytecode -r requirements-dev.txt
+	@$(INSTALL) -r requirements-dev.txt
 	@touch $@
 
 demo: $(SETUP)  ## Tell the whole story on real flights
@@ -53,8 +58,9 @@ bench: $(SETUP_DEV)  ## Measure against peers and bare floors
 	@for file in benchmarks/[a-z]*.py; do $(BIN)/python $$file || exit 1; done
 
 lock: $(SETUP)  ## Make the locks anew from requirements*.in
-	@UV_NO_CONFIG=1 $(BIN)/uv pip compile --quiet --upgrade --no-annotate --generate-hashes --python-version 3.11 --custom-compile-command "make lock" requirements.in -o requirements.txt
-	@UV_NO_CONFIG=1 $(BIN)/uv pip compile --quiet --upgrade --no-annotate --generate-hashes --python-version 3.11 --custom-compile-command "make lock" requirements-dev.in -o requirements-dev.txt
+	@$(COMPILE) requirements.in -o requirements.txt
+	@$(COMPILE) requirements-dev.in -o requirements-dev.txt
+	@$(COMPILE) --no-emit-package nvidia-nccl-cu12 docker/serving-requirements.in -o docker/serving-requirements.txt
 
 clean:  ## Remove all state and the environment (the data registry and models too)
 	@test ! -x $(BIN)/nightshift || $(BIN)/nightshift down

@@ -18,6 +18,8 @@ import sqlalchemy as sql
 from nightshift.errors import NightshiftError, UnavailableError
 
 METADATA = sql.MetaData()
+LOCK = 8271
+"""Number of the advisory lock that PostgreSQL's writers queue at; any number that nobody else uses."""
 ENTRIES = sql.Table(
     "entries",
     METADATA,
@@ -89,6 +91,8 @@ class Ledger:
         if self._url.get_backend_name() == "sqlite":
             sql.event.listen(self._engine, "connect", _prepare_sqlite)
             sql.event.listen(self._engine, "begin", _begin_immediate)
+        if self._url.get_backend_name() == "postgresql":
+            sql.event.listen(self._engine, "begin", _queue_writers)
         with self._transaction() as connection:
             METADATA.create_all(connection)
 
@@ -172,6 +176,11 @@ def _prepare_sqlite(connection: Any, _: Any) -> None:
 
 def _begin_immediate(connection: sql.Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _queue_writers(connection: sql.Connection) -> None:
+    # What BEGIN IMMEDIATE is on SQLite: of two builds that take the lease at once, one is second.
+    connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({LOCK})")
 
 
 def _entry(row: Any) -> Entry:

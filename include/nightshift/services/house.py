@@ -39,7 +39,6 @@ TELEMETRY_OFF = {
     "GX_ANALYTICS_ENABLED": "false",
     "DVC_NO_ANALYTICS": "1",
     "FEAST_USAGE": "False",
-    "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
 }
 Say = Callable[[str], None]
 
@@ -131,7 +130,8 @@ class House:
         inherited = {
             name: value
             for name, value in os.environ.items()
-            if name != "PYTHONDONTWRITEBYTECODE" and not name.startswith(("AIRFLOW__", "NIGHTSHIFT_"))
+            if name != "PYTHONDONTWRITEBYTECODE"
+            and (name.startswith("NIGHTSHIFT_CHANNEL_") or not name.startswith(("AIRFLOW__", "NIGHTSHIFT_")))
         }
         return {
             **inherited,
