@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from factories.model import a_spec, pack, rides
-from nightshift.errors import NightshiftError
+from nightshift.errors import NightshiftError, ReleaseError
 from nightshift.predictions.record import Columns
 from nightshift.profile.contract import Contract
 from nightshift.profile.profile import Profile
@@ -106,6 +106,8 @@ class FakeRegistry:
         return FakeRelease(self.alias) if model == "rides" and self.alias else None
 
     def fetch(self, model: str, version: str) -> Path:
+        if version not in self.packages:
+            raise ReleaseError(f"{model} has no version {version}")
         return self.packages[version]
 
 

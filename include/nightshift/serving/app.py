@@ -90,7 +90,7 @@ class App:
             champions=self.champions,
             metrics=self._metrics,
             access=self.access,
-            reload=self._reload,
+            loader=self._loader if self._package is None else None,
             troubles=self._troubles,
         )
         return api
@@ -99,8 +99,10 @@ class App:
     async def _live(self, _api: FastAPI) -> AsyncIterator[None]:
         """Open what can be opened before the first request, follow the registry, and leave nothing unwritten."""
         await asyncio.to_thread(self.open)
+        warming = asyncio.create_task(asyncio.to_thread(self._warm))
         following = asyncio.create_task(self._loader.follow()) if self._package is None else None
         yield
+        await warming
         if following is not None:
             following.cancel()
             with suppress(asyncio.CancelledError):
@@ -109,9 +111,9 @@ class App:
             await written.close()
         self._predict.close()
 
-    async def _reload(self, model: str) -> None:
-        if self._package is None:
-            await self._loader.look(model)
+    def _warm(self) -> None:
+        for live in self.champions.all():
+            live.package.warm()
 
     def _log_of(self, model: str) -> GroupCommit:
         if model not in self._logs:

@@ -61,6 +61,14 @@ class Refusal(BaseModel):
     problems: list[RowFlaw]
 
 
+class Pin(BaseModel):
+    """Which version is to answer."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    version: str = Field(pattern=r"^[0-9]{1,9}$", examples=["3"])
+
+
 REFUSALS: dict[int | str, dict[str, Any]] = {
     400: {"model": Refusal, "description": "The body is no JSON."},
     401: {"model": Refusal, "description": "No known key."},

@@ -1,16 +1,17 @@
 """Everything but predictions: models, health, metrics, administration."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, Path, Request, Response
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from nightshift.errors import NightshiftError, UnavailableError
 from nightshift.serving.access import Access, Role
 from nightshift.serving.answers import RefusalError
-from nightshift.serving.describe import describe_predict
-from nightshift.serving.loader import Champions, Live
+from nightshift.serving.describe import Pin, describe_predict
+from nightshift.serving.loader import Champions, Live, Loader
 from nightshift.serving.metrics import Metrics
 
 ModelName = Annotated[str, Path(pattern=r"^[a-z][a-z0-9_]{0,62}$", description="Name of a served model.")]
@@ -22,7 +23,7 @@ def add_endpoints(
     champions: Champions,
     metrics: Metrics,
     access: Access,
-    reload: Callable[[str], Awaitable[None]],
+    loader: Loader | None,
     troubles: Callable[[], dict[str, str]],
 ) -> None:
     """Put the routes on ``api``.
@@ -35,14 +36,15 @@ def add_endpoints(
         What ``/metrics`` shows.
     access
         Who may call; health is open to all.
-    reload
-        Looks for a new champion of one model at once.
+    loader
+        Fetches versions; none if one package is served, which nobody replaces.
     troubles
         What is wrong though answers go on, by what it is about.
     """
     describe_predict(api)
     _add_models(api, champions, access)
     _add_health(api, champions, troubles)
+    _add_administration(api, champions, access, loader)
     registry = metrics.registry()
 
     @api.get(
@@ -50,16 +52,6 @@ def add_endpoints(
     )
     async def show_metrics() -> Response:
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
-
-    @api.post(
-        "/v1/models/{model}/reload", summary="Look for a new champion now", dependencies=[_needs(access, Role.ADMIN)]
-    )
-    async def reload_model(model: ModelName) -> dict[str, Any]:
-        await reload(model)
-        trouble = champions.troubles.get(model)
-        if trouble:
-            raise RefusalError(503, trouble, headers={b"retry-after": b"5"})
-        return _in_short(_found(champions, model))
 
 
 def _add_models(api: FastAPI, champions: Champions, access: Access) -> None:
@@ -89,6 +81,40 @@ def _add_health(api: FastAPI, champions: Champions, troubles: Callable[[], dict[
         return JSONResponse({"status": "degraded" if wrong else "ready", "troubles": wrong})
 
 
+def _add_administration(api: FastAPI, champions: Champions, access: Access, loader: Loader | None) -> None:
+    needs_admin = [_needs(access, Role.ADMIN)]
+
+    @api.post("/v1/models/{model}/reload", summary="Look for a new champion now", dependencies=needs_admin)
+    async def reload(model: ModelName) -> dict[str, Any]:
+        if loader is not None:
+            await loader.look(model)
+        trouble = champions.troubles.get(model)
+        if trouble:
+            raise RefusalError(503, trouble, headers={b"retry-after": b"5"})
+        return _in_short(_found(champions, model))
+
+    @api.put("/v1/models/{model}/pin", summary="Let one version answer, whoever is champion", dependencies=needs_admin)
+    async def pin(model: ModelName, body: Pin) -> dict[str, Any]:
+        _found(champions, model)
+        if loader is None:
+            raise RefusalError(409, "one package is served, without a registry; there is nothing to pin")
+        try:
+            await loader.pin(model, body.version)
+        except UnavailableError as error:
+            raise RefusalError(503, str(error), headers={b"retry-after": b"5"}) from None
+        except NightshiftError as error:
+            raise RefusalError(409, str(error)) from None
+        return _in_short(_found(champions, model))
+
+    @api.delete("/v1/models/{model}/pin", summary="Follow the champion again", dependencies=needs_admin)
+    async def unpin(model: ModelName) -> dict[str, Any]:
+        _found(champions, model)
+        if loader is not None:
+            await loader.unpin(model)
+            await loader.look(model)
+        return _in_short(_found(champions, model))
+
+
 def _needs(access: Access, role: Role) -> Any:
     async def check(request: Request) -> None:
         given = request.headers.get("authorization")
@@ -106,7 +132,13 @@ def _found(champions: Champions, model: str) -> Live:
 
 
 def _in_short(live: Live) -> dict[str, Any]:
-    return {"name": live.model, "version": live.version, "task": live.columns.task, "since": live.since.isoformat()}
+    return {
+        "name": live.model,
+        "version": live.version,
+        "pinned": live.is_pinned,
+        "task": live.columns.task,
+        "since": live.since.isoformat(),
+    }
 
 
 def _in_full(live: Live) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -28,6 +28,7 @@ class Live:
     door: Door
     folder: Path
     since: datetime
+    is_pinned: bool = False
 
     @property
     def model(self) -> str:
@@ -38,10 +39,11 @@ class Live:
         return self.columns.version
 
 
-def open_live(folder: Path, *, version: str | None = None) -> Live:
+def open_live(folder: Path, *, version: str | None = None, is_pinned: bool = False) -> Live:
     """Return the package in ``folder``, verified and ready to answer.
 
-    ``version`` is what answers will name; without one, the start of the package's digest.
+    ``version`` is what answers will name; without one, the start of the
+    package's digest. One that is pinned stays whoever becomes champion.
 
     Raises
     ------
@@ -63,7 +65,7 @@ def open_live(folder: Path, *, version: str | None = None) -> Live:
     )
     columns.check()
     door = Door(columns, Contract.from_json(package.contract), package.categories)
-    return Live(columns, package, door, folder, datetime.now(UTC))
+    return Live(columns, package, door, folder, datetime.now(UTC), is_pinned)
 
 
 class Champions:
@@ -125,7 +127,8 @@ class Loader:
         for name in self._names():
             try:
                 last = read_json(self._memory(name))
-                self._champions.put(open_live(Path(last["folder"]), version=last["version"]))
+                pinned = bool(last["pinned"])
+                self._champions.put(open_live(Path(last["folder"]), version=last["version"], is_pinned=pinned))
             except FileNotFoundError:
                 continue
             except (NightshiftError, OSError, ValueError, KeyError) as error:
@@ -141,6 +144,9 @@ class Loader:
         """Look once, for one model or all; troubles are kept, not raised."""
         async with self._busy:
             for name in [model] if model else self._names():
+                now = self._champions.get(name)
+                if now is not None and now.is_pinned:
+                    continue
                 try:
                     live = await asyncio.to_thread(self._newer, name)
                 except Exception as error:  # whatever a new champion brings, the old one goes on answering
@@ -150,18 +156,41 @@ class Loader:
                     if live is not None:
                         self._swap(live)
 
+    async def pin(self, model: str, version: str) -> None:
+        """Let ``version`` answer, and go on answering whoever becomes champion.
+
+        Raises
+        ------
+        NightshiftError
+            If it cannot be fetched, verified or opened; what answered before goes on.
+        """
+        async with self._busy:
+            folder = await asyncio.to_thread(self._registry.fetch, model, version)
+            self._swap(await asyncio.to_thread(open_live, folder, version=version, is_pinned=True))
+            self._champions.troubles.pop(model, None)
+
+    async def unpin(self, model: str) -> None:
+        """Follow the champion again, from the next look on."""
+        async with self._busy:
+            live = self._champions.get(model)
+            if live is not None and live.is_pinned:
+                self._swap(replace(live, is_pinned=False))
+
     def _newer(self, name: str) -> Live | None:
         """Return the registry's champion opened, or none if it answers already."""
         release = self._registry.champion(name)
         now = self._champions.get(name)
         if release is None or (now is not None and now.version == release.version):
             return None
-        return open_live(self._registry.fetch(name, release.version), version=release.version)
+        live = open_live(self._registry.fetch(name, release.version), version=release.version)
+        live.package.warm()  # so that no caller with many rows waits for it
+        return live
 
     def _swap(self, live: Live) -> None:
         before = self._champions.get(live.model)
         self._champions.put(live)
-        write_json(self._memory(live.model), {"format": 1, "version": live.version, "folder": str(live.folder)})
+        memory = {"format": 1, "version": live.version, "folder": str(live.folder), "pinned": live.is_pinned}
+        write_json(self._memory(live.model), memory)
         log.info(
             "%s: version %s answers now, before %s", live.model, live.version, before.version if before else "none"
         )

@@ -208,6 +208,7 @@ async def test_the_description_names_every_route(http: httpx.AsyncClient) -> Non
         "/v1/models/{model}",
         "/v1/models/{model}/predict",
         "/v1/models/{model}/reload",
+        "/v1/models/{model}/pin",
         "/v1/health/live",
         "/v1/health/ready",
         "/metrics",
@@ -310,6 +311,36 @@ async def test_with_the_registry_away_the_last_champion_answers_from_its_copy(
     assert ready["troubles"] == ["rides"]
     assert answer.json()["version"] == "5"
     assert not (settings.state / "alerts").exists()
+
+
+async def test_a_pinned_version_stays_whoever_is_champion_and_through_a_restart(
+    settings: Settings, package: Path, other_package: Path
+) -> None:
+    registry = FakeRegistry({"1": package, "2": other_package, "3": package}, "2")
+    async with in_process(create_app(settings, registry=registry)) as http:
+        await until(http, "/v1/models/rides", version="2")
+        pinned = await http.put("/v1/models/rides/pin", json={"version": "1"})
+        registry.alias = "3"
+        await http.post("/v1/models/rides/reload")
+        answer = await http.post(PREDICT, json={"row": ROW})
+    async with in_process(create_app(settings, registry=registry)) as http:
+        restarted = await http.post(PREDICT, json={"row": ROW})
+        freed = await http.delete("/v1/models/rides/pin")
+
+    assert pinned.json()["pinned"]
+    assert (answer.json()["version"], restarted.json()["version"]) == ("1", "1")
+    assert (freed.json()["version"], freed.json()["pinned"]) == ("3", False)
+
+
+async def test_a_version_that_cannot_be_had_is_not_pinned(settings: Settings, package: Path) -> None:
+    registry = FakeRegistry({"1": package}, "1")
+    async with in_process(create_app(settings, registry=registry)) as http:
+        await until(http, "/v1/models/rides", version="1")
+        answers = [await http.put("/v1/models/rides/pin", json={"version": version}) for version in ("9", "../1", "")]
+        still = (await http.get("/v1/models/rides")).json()
+
+    assert [answer.status_code for answer in answers] == [409, 422, 422]
+    assert (still["version"], still["pinned"]) == ("1", False)
 
 
 async def test_without_any_model_it_lives_but_is_not_ready(settings: Settings) -> None:
