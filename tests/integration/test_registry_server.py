@@ -359,6 +359,34 @@ def test_after_a_kill_the_next_call_leaves_one_whole_version(
     assert runs_of(mlflow, model) == 1
 
 
+KILLED_AFTER = (
+    "post = registry._server.post; registry._server.post = "
+    "lambda path, **what: (post(path, **what), path.endswith({path!r}) and os.kill(os.getpid(), 9)); "
+    "registry.promote({model!r}, '2', tags={{'promoted_by': 'night shift'}})"
+)
+
+
+@pytest.mark.parametrize(("path", "champion"), [("set-tag", "1"), ("registered-models/alias", "2")])
+def test_a_kill_in_a_promotion_leaves_the_old_champion_or_the_new(
+    path: str, champion: str, registry: ModelRegistry, model: str, mlflow: Mlflow, tmp_path: Path
+) -> None:
+    for lineage in "ab":
+        registry.register(model, **candidate(tmp_path / lineage, lineage=lineage))
+    registry.promote(model, "1", tags={})
+    killed = start_maker(mlflow, model, tmp_path / "killed", patch=KILLED_AFTER.format(path=path, model=model))
+    killed.communicate(timeout=60)
+    assert killed.returncode == -signal.SIGKILL
+
+    between = registry.champion(model)
+    registry.promote(model, "2", tags={"promoted_by": "night shift"})
+    after = registry.champion(model)
+
+    assert between is not None
+    assert after is not None
+    assert (between.version, after.version) == (champion, "2")
+    assert after.tags["promoted_by"] == "night shift"
+
+
 def test_looking_costs_one_call(registry: ModelRegistry, model: str, tmp_path: Path, calls: list[str]) -> None:
     registry.register(model, **candidate(tmp_path))
     registry.promote(model, "1", tags={})

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -69,10 +70,11 @@ def make_copy(folder: Path, *, package_digest: str, read: Callable[[str], bytes]
 
 def _put(draft: Path, folder: Path, package_digest: str) -> None:
     """Rename ``draft`` to ``folder``; a damaged copy in the way is removed, a good one of a twin is kept."""
-    if folder.exists() and not is_intact(folder, package_digest):
+    if not is_intact(folder, package_digest):
         away = draft.with_suffix(".old")
-        folder.rename(away)
-        shutil.rmtree(away)
+        with suppress(FileNotFoundError):  # there was none, or a twin was faster
+            folder.rename(away)
+            shutil.rmtree(away)
     try:
         draft.rename(folder)
     except OSError:

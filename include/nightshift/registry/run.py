@@ -12,6 +12,7 @@ from nightshift.registry.release import file_name
 from nightshift.registry.server import MlflowServer, RefusedError, as_pairs
 
 UPLOADS_AT_ONCE = 4
+"""A far or slow server is waited for a quarter as long; one on this machine is busy with one already."""
 DIGEST_LENGTH_MAX = 36
 """MLflow keeps no more of an input's digest; the whole one is in its source."""
 

@@ -1,8 +1,9 @@
-"""An MLflow server, asked over its REST API: every call ends within a known time.
+"""An MLflow server, asked over its REST API: no call waits longer than it may for a silent one.
 
-MLflow's own client costs some two seconds and 100 MB at import and takes its
-time limits from the environment of the whole process. What is needed here is
-a dozen calls of a public API, by processes that serve or that live for seconds.
+MLflow's own client costs two seconds of work and 130 MB at import and takes
+its time limits from the environment of the whole process. What is needed here
+is a dozen calls of a public API, by processes that serve or that live for
+seconds.
 """
 
 import time
@@ -52,7 +53,8 @@ class MlflowServer:
     url
         Where it listens; may hold a user and a password.
     wait_seconds
-        How long one call may take, repeats included, before the server counts as away.
+        How long a silence may last, repeats of the call included, before the server counts as away. A long
+        download may take longer, as long as bytes come.
     """
 
     def __init__(self, url: str, *, wait_seconds: float) -> None:
