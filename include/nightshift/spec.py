@@ -6,13 +6,14 @@ Airflow parses them.
 
 import difflib
 import re
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, Literal, Self
 
-import yaml
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -26,18 +27,30 @@ from pydantic.json_schema import WithJsonSchema
 
 from nightshift.errors import SpecError
 from nightshift.files import digest_of
+from nightshift.yaml_file import YamlFile, read_yaml
 
-SPEC_BYTES_MAX = 256 * 1024
 UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+LONGEST = timedelta(days=36525)
+SHOWN_CHARACTERS = 80
+CRON_BOUNDS = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
 
 
 def _duration(value: Any) -> Any:
     if isinstance(value, timedelta):
         return value
-    match = re.fullmatch(r"(\d+)\s*([mhdw])", str(value).strip())
+    match = re.fullmatch(r"([0-9]{1,8}) *([mhdw])", str(value).strip())
     if not match:
-        raise ValueError(f'is {value!r}; give a number and a unit (m, h, d or w), for example "28d"')
-    return timedelta(**{UNITS[match[2]]: int(match[1])})
+        raise ValueError(f'is {_shown(value)}; give a number and a unit (m, h, d or w), for example "28d"')
+    duration = timedelta(**{UNITS[match[2]]: int(match[1])})
+    if duration > LONGEST:
+        raise ValueError(f"is {value!r}, longer than a century; shorten it")
+    return duration
+
+
+def _some(duration: timedelta) -> timedelta:
+    if not duration:
+        raise ValueError("is no time at all; give more than 0")
+    return duration
 
 
 Duration = Annotated[
@@ -45,24 +58,43 @@ Duration = Annotated[
     BeforeValidator(_duration),
     WithJsonSchema({"type": "string", "pattern": "^[0-9]+ *[mhdw]$", "examples": ["28d", "2h"]}),
 ]
+Stretch = Annotated[Duration, AfterValidator(_some)]
+"""A duration of more than nothing."""
 NAME = r"^[a-z][a-z0-9_]{0,62}$"
 Name = Annotated[str, Field(pattern=NAME)]
 Column = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 
 
 def _cron(value: str) -> str:
-    if len(value.split()) != 5:
-        raise ValueError(f'is {value!r}; give five cron fields in UTC, for example "0 2 * * *"')
+    fields = value.split()
+    if len(fields) != len(CRON_BOUNDS) or not all(map(_is_cron_field, fields, CRON_BOUNDS)):
+        raise ValueError(
+            f"is {_shown(value)}; give five cron fields (minute, hour, day, month, weekday) of numbers, "
+            '*, "-", "," and "/", in UTC, for example "0 2 * * *"'
+        )
     return value
+
+
+def _is_cron_field(field: str, bounds: tuple[int, int]) -> bool:
+    """Whether a field can ever be met: Airflow would fail on another while it parses *all* DAGs."""
+    parts = [
+        re.fullmatch(r"(?:\*|([0-9]{1,2})(?:-([0-9]{1,2}))?)(?:/([1-9][0-9]?))?", part) for part in field.split(",")
+    ]
+    spans = [(int(part[1] or bounds[0]), int(part[2] or part[1] or bounds[1])) for part in parts if part]
+    return all(parts) and all(bounds[0] <= first <= last <= bounds[1] for first, last in spans)
 
 
 Cron = Annotated[str, AfterValidator(_cron)]
 
 
-class Part(BaseModel):
-    """A part of a declaration: fixed once read, unknown keys refused."""
+Count = Annotated[int, Field(strict=True, ge=1)]
+Number = Annotated[float, Field(strict=True)]
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+
+class Part(BaseModel):
+    """A part of a declaration: fixed once read, unknown keys refused, numbers finite."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Task(StrEnum):
@@ -71,6 +103,24 @@ class Task(StrEnum):
     BINARY = "binary"
     MULTICLASS = "multiclass"
     REGRESSION = "regression"
+
+
+GATED: Mapping[Task, tuple[str, ...]] = MappingProxyType(
+    {
+        Task.BINARY: ("auc", "log_loss", "brier", "accuracy", "base_rate", "calibration_error"),
+        Task.MULTICLASS: ("log_loss", "accuracy", "auc_macro", "f1_macro"),
+        Task.REGRESSION: ("rmse", "mae", "r2"),
+    }
+)
+"""What can be asked of a candidate's test rows."""
+WATCHED: Mapping[Task, tuple[str, ...]] = MappingProxyType(
+    {
+        Task.BINARY: ("auc", "log_loss", "brier", "accuracy"),
+        Task.MULTICLASS: ("log_loss", "accuracy"),
+        Task.REGRESSION: ("rmse", "mae"),
+    }
+)
+"""What can be limited in a window, once its labels are known."""
 
 
 class Kind(StrEnum):
@@ -97,7 +147,9 @@ class Source(Part):
     @model_validator(mode="after")
     def _one_of(self) -> Self:
         if (self.module is None) == (self.path is None):
-            raise ValueError("give either module (a file in include/sources) or path (Parquet files), not both")
+            raise ValueError(
+                "needs either module (a file in include/sources) or path (Parquet files); give one of them"
+            )
         return self
 
 
@@ -129,7 +181,7 @@ class Time(Part):
     @model_validator(mode="after")
     def _ordered(self) -> Self:
         if self.first and self.last and self.first > self.last:
-            raise ValueError(f"first is {self.first}, after last, {self.last}; swap them")
+            raise ValueError(f"has first, {self.first}, after last, {self.last}; swap them")
         return self
 
 
@@ -160,10 +212,16 @@ def _feature(value: Any) -> Any:
 class Split(Part):
     """How much time, counted back from ``as_of``, each split takes; train is the oldest."""
 
-    train: Duration
-    validation: Duration
-    test: Duration
-    rows_min: int = Field(default=1000, ge=1)
+    train: Stretch
+    validation: Stretch
+    test: Stretch
+    rows_min: Count = 1000
+
+
+def _scalar(value: Any) -> Any:
+    if not isinstance(value, bool | int | float | str):
+        raise ValueError(f"is {_shown(value)}; give a number, a word, true or false")
+    return value
 
 
 class Training(Part):
@@ -172,31 +230,33 @@ class Training(Part):
     Seed, threads and order are fixed so that the same rows give the same bytes.
     """
 
-    rounds: int = Field(default=300, ge=1, le=10_000)
-    early_stopping_rounds: int = Field(default=30, ge=1)
-    seed: int = Field(default=0, ge=0)
-    threads: int = Field(default=1, ge=1, le=64)
-    parameters: dict[str, bool | int | float | str] = Field(default_factory=dict)
+    rounds: Count = Field(default=300, le=10_000)
+    early_stopping_rounds: Count = 30
+    seed: int = Field(default=0, strict=True, ge=0)
+    threads: Count = Field(default=1, le=64)
+    parameters: dict[str, Annotated[bool | int | float | str, BeforeValidator(_scalar)]] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _not_twice(self) -> Self:
         own = {"seed", "random_state", "nthread", "n_jobs", "objective", "num_class", "eval_metric"}
         taken = sorted(own & set(self.parameters))
         if taken:
-            raise ValueError(f"parameters sets {', '.join(taken)}, which follow from task, seed and threads; leave out")
+            raise ValueError(
+                f"has {', '.join(taken)} among its parameters, which follow from task, seed and threads; leave out"
+            )
         return self
 
 
 class Gate(Part):
     """What one metric on the test rows must reach."""
 
-    at_least: float | None = None
-    at_most: float | None = None
+    at_least: Number | None = None
+    at_most: Number | None = None
 
     @model_validator(mode="after")
     def _one_of(self) -> Self:
         if (self.at_least is None) == (self.at_most is None):
-            raise ValueError("give either at_least or at_most")
+            raise ValueError("needs either at_least or at_most; give one of them")
         return self
 
 
@@ -209,10 +269,10 @@ class AgainstChampion(Part):
     """
 
     metric: str
-    margin: float = Field(default=0.0, ge=0)
+    margin: Number = Field(default=0.0, ge=0)
     segments: tuple[Column, ...] = ()
-    segment_margin: float | None = Field(default=None, ge=0)
-    segment_rows_min: int = Field(default=200, ge=1)
+    segment_margin: Number | None = Field(default=None, ge=0)
+    segment_rows_min: Count = 200
 
 
 class Gates(Part):
@@ -238,30 +298,30 @@ class Limits(Part):
     may be worse than on the test rows, in the metric's own units.
     """
 
-    drift: float = Field(default=0.1, gt=0)
-    output_drift: float = Field(default=0.2, gt=0)
-    performance: dict[str, float] = Field(default_factory=dict)
+    drift: Number = Field(default=0.1, gt=0)
+    output_drift: Number = Field(default=0.2, gt=0)
+    performance: dict[str, Annotated[Number, Field(ge=0)]] = Field(default_factory=dict)
 
 
 class Monitor(Part):
     """What a window is, and what is allowed in it."""
 
-    window: Duration = timedelta(days=1)
-    rows_min: int = Field(default=200, ge=1)
+    window: Stretch = timedelta(days=1)
+    rows_min: Count = 200
     limits: Limits = Limits()
 
 
 class Governor(Part):
     """When a retrain may start: ``wanted`` of the last ``nights`` verdicts, and rest between two."""
 
-    wanted: int = Field(default=2, ge=1)
-    nights: int = Field(default=3, ge=1)
+    wanted: Count = 2
+    nights: Count = 3
     cooldown: Duration = timedelta(days=7)
 
     @model_validator(mode="after")
     def _reachable(self) -> Self:
         if self.wanted > self.nights:
-            raise ValueError(f"wanted is {self.wanted} of {self.nights} nights, which can never be; lower it")
+            raise ValueError(f"wants {self.wanted} of {self.nights} nights, which can never be; lower wanted")
         return self
 
 
@@ -289,17 +349,32 @@ class ModelSpec(Part):
     monitor: Monitor = Monitor()
     governor: Governor = Governor()
     promotion: Literal["automatic", "manual"] = "automatic"
-    alerts: tuple[str, ...] = ("log",)
+    alerts: tuple[Name, ...] = ("log",)
+
+    # what is wrong between parts: a message begins with the place it means (see _explain)
 
     @model_validator(mode="after")
     def _no_leak_by_name(self) -> Self:
-        for role, column in (
-            ("key", self.key),
-            ("label.column", self.label.column),
-            ("time.column", self.time.column),
-        ):
+        roles = {"key": self.key, "time.column": self.time.column, "label.column": self.label.column}
+        for role, column in roles.items():
             if column in self.features:
-                raise ValueError(f"features names {column}, which is the {role}; a model must not learn from it")
+                raise ValueError(f"features.{column} is the {role}; a model must not learn from it")
+        if self.label.column in (self.key, self.time.column):
+            raise ValueError(
+                f"label.column is {self.label.column!r}, the key or the time; name what is to be predicted"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _known_metrics(self) -> Self:
+        places = [(f"gates.metrics.{name}", name, GATED) for name in self.gates.metrics]
+        places += [(f"monitor.limits.performance.{name}", name, WATCHED) for name in self.monitor.limits.performance]
+        if self.gates.champion:
+            places.append(("gates.champion.metric", self.gates.champion.metric, GATED))
+        for place, name, known in places:
+            if name not in known[self.task]:
+                hint = _nearest(name, known[self.task])
+                raise ValueError(f"{place} names {_shown(name)}, no metric there of a {self.task} model; {hint}")
         return self
 
     @model_validator(mode="after")
@@ -314,8 +389,11 @@ class ModelSpec(Part):
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of what the declaration means; comments and order of keys do not count."""
-        return digest_of(self.model_dump(mode="json"))
+        """SHA-256 of what the declaration means; comments do not count, nor the order of any keys but the features'.
+
+        Features are in the model's column order, and another order is another model.
+        """
+        return digest_of({**self.model_dump(mode="json"), "features_in_order": list(self.features)})
 
     @property
     def kinds(self) -> dict[str, Kind]:
@@ -349,11 +427,11 @@ def load_spec(path: Path) -> ModelSpec:
     SpecError
         With one line for each problem: file, line, what was found, what to do.
     """
-    node, content = _parse(path)
+    written = read_yaml(path)
     try:
-        spec = ModelSpec.model_validate(content)
+        spec = ModelSpec.model_validate(written.content)
     except ValidationError as error:
-        problems = [_explain(path, node, problem) for problem in error.errors()]
+        problems = [_explain(written, problem) for problem in error.errors()]
         raise SpecError("\n".join(problems)) from None
     if spec.name != path.stem:
         raise SpecError(f"{path.name}:1: name is {spec.name!r} in a file called {path.name}; rename one of them")
@@ -389,8 +467,7 @@ def find_spec(folder: Path, name: str) -> ModelSpec:
     """
     known = sorted(path.stem for path in folder.glob("*.yaml"))
     if name not in known:
-        hint = _did_you_mean(name, known) or f"known are: {', '.join(known) or 'none'}"
-        raise SpecError(f"no model is called {name!r} in {folder}; {hint}")
+        raise SpecError(f"no model is called {_shown(name)} in {folder}; {_nearest(name, known)}")
     return load_spec(folder / f"{name}.yaml")
 
 
@@ -424,105 +501,56 @@ split: {train: 60d, validation: 14d, test: 14d}
 """
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML without aliases (no bombs) and without duplicate keys (no surprises)."""
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.AliasEvent):
-            event = self.peek_event()
-            raise yaml.MarkedYAMLError(
-                problem="an alias (*) is not allowed; write it out", problem_mark=event.start_mark
-            )
-        return super().compose_node(parent, index)
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
-        seen: set[str] = set()
-        for key, _ in node.value:
-            if key.value in seen:
-                raise yaml.MarkedYAMLError(
-                    problem=f"{key.value!r} stands here twice; keep one", problem_mark=key.start_mark
-                )
-            seen.add(key.value)
-        return super().construct_mapping(node, deep)
-
-
-def _parse(path: Path) -> tuple[yaml.Node, Any]:
-    try:
-        raw = path.read_bytes()
-        text = raw.decode()
-    except (OSError, UnicodeDecodeError) as error:
-        raise SpecError(f"{path.name}: cannot be read: {error}; expected UTF-8 text") from None
-    if len(raw) > SPEC_BYTES_MAX:
-        raise SpecError(f"{path.name}: has {len(raw)} bytes; a declaration has at most {SPEC_BYTES_MAX}")
-    try:
-        loader = _Loader(text)
-        node = loader.get_single_node()
-        content = loader.construct_document(node) if node else None
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise SpecError(f"{path.name}:{line}: {error.problem}") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise SpecError(f"{path.name}: is not YAML: {error}") from None
-    if node is None or not isinstance(content, dict):
-        raise SpecError(f"{path.name}:1: expected keys and values (name, purpose, …), found {type(content).__name__}")
-    return node, content
-
-
-def _explain(path: Path, root: yaml.Node, problem: Any) -> str:
+def _explain(written: YamlFile, problem: Any) -> str:
     """Return ``file:line: what is wrong and what to do`` for one problem found by pydantic."""
-    loc = [part for part in problem["loc"] if part != "[key]"]
-    line = _line_of(root, loc)
-    where = ".".join(str(part) for part in loc) or "the declaration"
+    place = [part for part in problem["loc"] if part != "[key]"]
+    message = problem["msg"].removeprefix("Value error, ").replace("a valid tuple", "a list")
+    if not place and " " in message:
+        # what the declaration says of itself as a whole begins with the place it means
+        dotted, message = message.split(" ", 1)
+        place = dotted.split(".")
+    start = f"{written.name}:{written.line_of(place)}:"
+    where = ".".join(str(part) for part in place) or "the declaration"
     if problem["type"] == "extra_forbidden":
-        known = _known_keys(loc[:-1])
-        hint = _did_you_mean(str(loc[-1]), known) or f"known are: {', '.join(known)}"
-        return f"{path.name}:{line}: unknown key {where!r}; {hint}"
+        return f"{start} unknown key {_shown(where)}; {_nearest(str(place[-1]), _known_keys(place[:-1]))}"
     if problem["type"] == "missing":
-        return f"{path.name}:{line}: {where} is missing; add it"
-    message = problem["msg"].removeprefix("Value error, ")
-    found = "" if message.startswith("is ") or problem["type"] == "value_error" else f"is {problem['input']!r}; "
-    return f"{path.name}:{line}: {where} {found}{message[0].lower() + message[1:] if found else message}"
+        return f"{start} {where} is missing; add it"
+    if problem["type"] == "value_error":
+        return f"{start} {_clipped(where)} {message}"
+    return f"{start} {_clipped(where)} is {_shown(problem['input'])}; {message[0].lower()}{message[1:]}"
 
 
-def _line_of(node: yaml.Node, loc: list[Any]) -> int:
-    """Return the line (from 1) of the deepest part of ``loc`` that stands in the file."""
-    line = node.start_mark.line + 1
-    for part in loc:
-        if isinstance(node, yaml.MappingNode):
-            found = [(key, value) for key, value in node.value if key.value == str(part)]
-            if not found:
-                return line
-            line, node = found[0][0].start_mark.line + 1, found[0][1]
-        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-            node = node.value[part]
-            line = node.start_mark.line + 1
-        else:
-            return line
-    return line
+def _shown(value: Any) -> str:
+    """Return a value as people see it in messages; a page of it helps nobody."""
+    return _clipped(repr(value))
 
 
-def _known_keys(loc: list[Any]) -> list[str]:
+def _clipped(text: str) -> str:
+    plain = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+    return plain if len(plain) <= SHOWN_CHARACTERS else f"{plain[:SHOWN_CHARACTERS]}…"
+
+
+def _known_keys(loc: Sequence[str | int]) -> list[str]:
     """Return the keys allowed at ``loc``, by walking the models' fields."""
-    model: Any = ModelSpec
+    annotation: Any = ModelSpec
     for part in loc:
-        field = getattr(model, "model_fields", {}).get(str(part))
-        inner = _model_in(field.annotation) if field else _model_in(model)
-        if inner is None:
-            return []
-        model = inner
-    return sorted(getattr(model, "model_fields", {}))
+        model = annotation if isinstance(annotation, type) and issubclass(annotation, Part) else None
+        # inside a mapping such as features, the names are the author's own
+        annotation = model.model_fields[str(part)].annotation if model else _part_in(annotation)
+    part_there = _part_in(annotation)
+    return sorted(part_there.model_fields) if part_there else []
 
 
-def _model_in(annotation: Any) -> Any:
+def _part_in(annotation: Any) -> type[Part] | None:
+    """Return the part that an annotation names, perhaps inside a union or a mapping; none if it names none."""
     if isinstance(annotation, type) and issubclass(annotation, Part):
         return annotation
-    for inner in getattr(annotation, "__args__", ()):
-        found = _model_in(inner)
-        if found is not None:
-            return found
-    return None
+    inner = (_part_in(argument) for argument in getattr(annotation, "__args__", ()))
+    return next((part for part in inner if part), None)
 
 
-def _did_you_mean(word: str, known: list[str]) -> str:
+def _nearest(word: str, known: Iterable[str]) -> str:
+    """Return the hint for a word nobody knows: the one that was meant, or all there are."""
+    known = list(known)
     near = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
-    return f"did you mean {near[0]!r}?" if near else ""
+    return f"did you mean {near[0]!r}?" if near else f"known are: {', '.join(known) or 'none'}"

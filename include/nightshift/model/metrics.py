@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from nightshift.spec import Task
+from nightshift.spec import GATED, Task
 
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.intp]
@@ -24,11 +24,8 @@ CELLS_MAX = 4_000_000
 LARGER_IS_BETTER = frozenset({"auc", "accuracy", "auc_macro", "f1_macro", "r2"})
 SMALLER_IS_BETTER = frozenset({"log_loss", "brier", "calibration_error", "rmse", "mae"})
 """Metrics in neither set (``base_rate``) describe the rows only."""
-NAMES: Mapping[Task, tuple[str, ...]] = {
-    Task.BINARY: ("auc", "log_loss", "brier", "accuracy", "base_rate", "calibration_error"),
-    Task.MULTICLASS: ("log_loss", "accuracy", "auc_macro", "f1_macro"),
-    Task.REGRESSION: ("rmse", "mae", "r2"),
-}
+NAMES = GATED
+"""Metrics of each task, in the order in which they are shown."""
 MAIN: Mapping[Task, str] = {Task.BINARY: "log_loss", Task.MULTICLASS: "log_loss", Task.REGRESSION: "rmse"}
 """What segments are ranked by if the declaration compares by nothing else."""
 
