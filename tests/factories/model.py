@@ -37,16 +37,18 @@ features:
   zone: categorical
 split: {train: 60d, validation: 20d, test: 20d, rows_min: 5}
 training: {rounds: 40, early_stopping_rounds: 5, seed: 7, parameters: {max_depth: 4, eta: 0.3}}
-gates:
-  metrics: {auc: {at_least: 0.6}}
-  champion: {metric: log_loss, margin: 0.01}
 """
+GATES: dict[str, Any] = {
+    "binary": {"metrics": {"auc": {"at_least": 0.6}}, "champion": {"metric": "log_loss", "margin": 0.01}},
+    "multiclass": {"metrics": {"accuracy": {"at_least": 0.5}}, "champion": {"metric": "log_loss", "margin": 0.01}},
+    "regression": {"metrics": {"r2": {"at_least": 0.2}}, "champion": {"metric": "rmse", "margin": 0.5}},
+}
 ZONES = ("centre", "east", "harbour", "north", "south", "west")
 
 
 def a_spec(task: str = "binary", *, parameters: dict[str, Any] | None = None, **changes: Any) -> ModelSpec:
     """Return the declaration of ``rides``; ``changes`` replace its top-level keys, ``parameters`` XGBoost's."""
-    content = yaml.safe_load(SPEC) | {"task": task} | changes
+    content = yaml.safe_load(SPEC) | {"task": task, "gates": GATES[task]} | changes
     if parameters is not None:
         content["training"] = {**content["training"], "parameters": parameters}
     return ModelSpec.model_validate(content)

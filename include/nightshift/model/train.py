@@ -223,7 +223,8 @@ def _row_problems(rows: pd.DataFrame, spec: ModelSpec) -> list[str]:
     if labels.isna().any():
         problems.append(f"{int(labels.isna().sum())} rows have no {spec.label.column}; only labelled rows teach")
     elif spec.task is Task.BINARY and not set(labels.unique()) <= {0, 1}:
-        problems.append(f"{spec.label.column} holds {sorted({str(label) for label in labels})[:5]}; a binary label is 0 or 1")
+        found = ", ".join(sorted({str(label) for label in labels})[:5])
+        problems.append(f"{spec.label.column} holds {found}; a binary label is 0 or 1")
     elif spec.task is Task.REGRESSION and not np.isfinite(labels.to_numpy(dtype=np.float64)).all():
         problems.append(f"{spec.label.column} holds infinite numbers; mend the source")
     return problems

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from factories.model import copy_of, pack
 
+from factories.model import copy_of, pack
 from nightshift.model.package import ModelPackage, open_package
 
 

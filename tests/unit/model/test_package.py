@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from factories.model import CONTRACT, PROFILE, a_model, a_spec, pack, rides
 
+from factories.model import CONTRACT, PROFILE, a_model, a_spec, pack, rides
 from nightshift.errors import PackageError
 from nightshift.files import file_digest
 from nightshift.model import first_load, package
@@ -102,26 +102,22 @@ def test_golden_rows_lie_on_both_sides_of_the_models_own_split_points(opened: di
     assert {float(np.nextafter(np.float32(point), np.float32(-np.inf))) for point in met} <= set(sides)
 
 
-def test_an_unfaithful_onnx_is_left_out_and_the_native_file_serves(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """No setting of ours gives an unfaithful one, so the converter is given another model."""
-    from nightshift.model import onnx_format
-
-    other = train(rides(seed=9), rides(rows=400, seed=1), a_spec())
-    convert = onnx_format.convert
-    monkeypatch.setattr(
-        onnx_format, "convert", lambda _booster, columns, name: convert(other.booster, columns, name=name)
+def test_an_unfaithful_onnx_is_left_out_and_the_native_file_serves(tmp_path: Path) -> None:
+    """The converter takes a multiclass model of two classes for a binary one, and answers upside down."""
+    rows, validation, golden = (
+        one[one["outcome"] != "late"]
+        for one in (rides("multiclass"), rides("multiclass", rows=400, seed=1), rides("multiclass", seed=2))
     )
+    model = train(rows, validation, a_spec("multiclass"))
 
-    manifest = pack(tmp_path / "package")
-    answers = open_package(tmp_path / "package").predict(rides(rows=3))
+    manifest = pack(tmp_path / "package", "multiclass", model=model, golden=golden)
+    answers = open_package(tmp_path / "package").predict(golden[:3])
 
     assert not manifest.has_onnx
     assert "otherwise than the native file" in manifest.onnx.why
     assert manifest.onnx.worst_difference is not None
     assert not (tmp_path / "package" / "model.onnx").exists()
-    np.testing.assert_array_equal(answers, a_model().predict(rides(rows=3)))
+    np.testing.assert_array_equal(answers, model.predict(golden[:3]))
 
 
 def test_a_model_that_the_converter_refuses_is_still_packed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from factories.model import a_model, a_spec, rides
 
+from factories.model import a_model, a_spec, rides
 from nightshift.errors import TrainingError
 from nightshift.model.train import TrainedModel, train
 
