@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any, Self
 
 from nightshift.errors import RequestError
+from nightshift.runs import REQUEST, RunFolder
 from nightshift.spec import ModelSpec
 
 
@@ -83,6 +84,11 @@ class BuildRequest:
             user=asked.user,
         )
 
+    @classmethod
+    def of(cls, run: RunFolder) -> Self:
+        """Return what the run was asked to do, as its first step settled it."""
+        return cls.from_json(run.read(REQUEST))
+
     def to_json(self) -> dict[str, Any]:
         return {**self.__dict__, "as_of": self.as_of.isoformat(), "cause": str(self.cause)}
 
@@ -122,6 +128,11 @@ class MonitorRequest:
         if named:
             _check_calendar(spec, "end", end)
         return cls(start, end, asked.cause, _allows_unreproducible(asked, {}), asked.user)
+
+    @classmethod
+    def of(cls, run: RunFolder) -> Self:
+        """Return which window the run judges, as its first step settled it."""
+        return cls.from_json(run.read(REQUEST))
 
     def to_json(self) -> dict[str, Any]:
         moments = {"start": self.start.isoformat(), "end": self.end.isoformat()}

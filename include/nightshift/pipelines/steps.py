@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from importlib import import_module
 from types import MappingProxyType
 from typing import Any
 
-from nightshift.pipelines import build, monitor
 from nightshift.pipelines.request import Asked, BuildRequest, MonitorRequest
 from nightshift.pipelines.work import Outcome, Then, Work
 from nightshift.runs import RunFolder
@@ -13,10 +13,29 @@ from nightshift.settings import Settings
 from nightshift.spec import find_spec
 
 Step = Callable[[Work], Outcome]
-STEPS: Mapping[str, tuple[Step, ...]] = MappingProxyType({"build": build.STEPS, "monitor": monitor.STEPS})
-"""The steps of each pipeline in an order in which they can run; a DAG may run neighbours side by side."""
+STEPS: Mapping[str, Mapping[str, str]] = MappingProxyType(
+    {
+        "build": {
+            "check_versions": "prepare", "snapshot": "prepare", "assemble": "prepare", "split": "prepare",
+            "train": "learn", "profile": "learn", "package": "learn", "evaluate": "learn",
+            "register": "release", "rehearse": "release", "promote": "release",
+        },
+        "monitor": {
+            "collect": "observe", "profile": "observe", "validate": "observe", "compare": "observe",
+            "performance": "observe",
+            "judge": "conclude", "decide": "conclude", "alert": "conclude", "request_retraining": "conclude",
+        },
+    }
+)  # fmt: skip
+"""The steps of each pipeline, in an order in which they can run, and the module of each."""
 
 __all__ = ["STEPS", "Then", "open_work", "run_all", "run_step"]
+
+
+def find_step(pipeline: str, name: str) -> Step:
+    """Return a step. Its module is imported now: a task's process pays for its own step's libraries only."""
+    step: Step = getattr(import_module(f"nightshift.pipelines.{STEPS[pipeline][name]}"), name)
+    return step
 
 
 def open_work(pipeline: str, *, model: str, run_id: str, settings: Settings | None = None) -> Work:
@@ -28,17 +47,16 @@ def open_work(pipeline: str, *, model: str, run_id: str, settings: Settings | No
 
 def begin(pipeline: str, work: Work, asked: Asked) -> None:
     """Settle what the run is asked to do; trying again must ask for the same."""
-    request = {"build": BuildRequest, "monitor": MonitorRequest}[pipeline].from_asked(work.spec, asked)
-    work.run.begin(request.to_json())
+    kind: type[BuildRequest | MonitorRequest] = BuildRequest if pipeline == "build" else MonitorRequest
+    work.run.begin(kind.from_asked(work.spec, asked).to_json())
 
 
 def run_step(pipeline: str, name: str, *, model: str, run_id: str, asked: Mapping[str, Any]) -> Outcome:
     """Run one step for a scheduler; the first one also settles the request from what the scheduler says."""
     work = open_work(pipeline, model=model, run_id=run_id)
-    steps = {step.__name__: step for step in STEPS[pipeline]}
-    if steps[name] is STEPS[pipeline][0]:
+    if name == next(iter(STEPS[pipeline])):
         begin(pipeline, work, Asked.by_scheduler(asked, now=datetime.now(UTC)))
-    return steps[name](work)
+    return find_step(pipeline, name)(work)
 
 
 def run_all(
@@ -47,9 +65,9 @@ def run_all(
     """Run a pipeline's steps one after the other and return the last outcome that counts."""
     begin(pipeline, work, asked)
     last = Outcome("nothing to do", Then.STOP)
-    for step in STEPS[pipeline]:
-        outcome = step(work)
-        say(step.__name__, outcome)
+    for name in STEPS[pipeline]:
+        outcome = find_step(pipeline, name)(work)
+        say(name, outcome)
         if outcome.then is not Then.SKIP:
             last = outcome
         if outcome.then is Then.STOP:

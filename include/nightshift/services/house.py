@@ -233,7 +233,7 @@ def _is_ready(name: str, urls: Mapping[str, str]) -> bool:
         if name in HEALTH_PARTS:
             answer = httpx.get(f"{urls['airflow']}/api/v2/monitor/health", timeout=5)
             part = answer.json().get(HEALTH_PARTS[name]) if answer.status_code == httpx.codes.OK else None
-            return bool(part) and part["status"] == "healthy"
+            return part is not None and part["status"] == "healthy"
         path = {"mlflow": "/health", "serving": "/v1/health/live"}[name]
         return httpx.get(urls[name] + path, timeout=5).status_code == httpx.codes.OK
     except (httpx.HTTPError, ValueError):

@@ -1,0 +1,143 @@
+"""The first half of a build: versions proven, days snapshot, table joined, splits pinned."""
+
+import shutil
+from datetime import timedelta
+
+import pandas as pd
+
+from nightshift.data.snapshot import days_in, write_partitions
+from nightshift.data.source import load_source
+from nightshift.data.split import make_splits
+from nightshift.data.tables import assemble as assemble_table
+from nightshift.errors import ReturnToSenderError
+from nightshift.lineage.code import CodeVersion, read_code
+from nightshift.lineage.data import DatasetVersion
+from nightshift.lineage.environment import Environment, read_environment
+from nightshift.lineage.record import Lineage
+from nightshift.pipelines.request import BuildRequest, Cause, outside_calendar
+from nightshift.pipelines.work import Outcome, Then, Work
+
+LEASE_LASTS = timedelta(hours=6)
+
+
+def check_versions(work: Work) -> Outcome:
+    """Prove code, data registry and environment before anything is made from them.
+
+    Writes ``versions.json``. Stops a night that lies outside the source's
+    calendar.
+
+    Raises
+    ------
+    ReturnToSenderError
+        With every missing box, unless the request allows an unreproducible release.
+    """
+    request = BuildRequest.of(work.run)
+    quiet = outside_calendar(work.spec, request.as_of) if request.cause is Cause.NIGHT else None
+    if quiet:
+        return Outcome(quiet, Then.STOP)
+    work.data.create()
+    code, environment = read_code(work.settings.project), read_environment(work.settings.lock)
+    problems = [*code.problems(), *environment.problems(), *work.data.problems()]
+    if problems and not request.allow_unreproducible:
+        raise ReturnToSenderError(problems)
+    work.run.write(
+        "versions.json",
+        {
+            "format": 1,
+            "code": code.to_json(),
+            "environment": environment.to_json(),
+            "spec_digest": work.spec.digest,
+            "problems": problems,
+        },
+    )
+    work.ledger.take_lease(work.spec.name, work.holder, now=work.now(), lasts=LEASE_LASTS)
+    if problems:
+        return Outcome(f"NOT REPRODUCIBLE, allowed by the request: {'; '.join(problems)}")
+    return Outcome(f"code {code.commit[:10]}, environment and data registry are proven")
+
+
+def snapshot(work: Work) -> Outcome:
+    """Append the days that the source has and the data registry lacks; write ``snapshot.json``.
+
+    Raises
+    ------
+    SourceError
+        If the source is empty, or its newest day is too old.
+    """
+    request = BuildRequest.of(work.run)
+    version = work.data.version(work.spec.name)
+    have = days_in(work.data.list_files(version)) if version else set()
+    source = load_source(work.spec, work.settings.sources, work.settings.project)
+    fresh = work.run.file("partitions")
+    shutil.rmtree(fresh, ignore_errors=True)
+    report = write_partitions(source, work.spec, have=have, as_of=request.as_of, to=fresh)
+    added = f"{len(report.days)} new day(s), newest {report.newest}"
+    timeless = {f"{name}.parquet" for name in source.static()}
+    version = work.data.append(work.spec.name, fresh, f"{work.spec.name}: {added}", replace=timeless)
+    shutil.rmtree(fresh)
+    work.run.write("snapshot.json", {"format": 1, "data": version.to_json(), "report": report.to_json()})
+    return Outcome(f"{added}; data {version.digest[:10]} at {version.commit[:10]}")
+
+
+def assemble(work: Work) -> Outcome:
+    """Join the features as they were known before each event; write ``table.parquet``."""
+    request = BuildRequest.of(work.run)
+    version = DatasetVersion.from_json(work.run.read("snapshot.json")["data"])
+    tables = work.data.fetch(version, work.run.file("tables"))
+    split = work.spec.split
+    start = request.as_of - split.train - split.validation - split.test
+    table = assemble_table(tables, work.spec, work.query, start=start, end=request.as_of, as_of=request.as_of)
+    _write_rows(work, "table.parquet", table)
+    shutil.rmtree(work.run.file("tables"))
+    return Outcome(f"{len(table):,} rows from {start:%Y-%m-%d} to {request.as_of:%Y-%m-%d}")
+
+
+def split(work: Work) -> Outcome:
+    """Cut the table by time, pin each part in the data registry, and close the lineage.
+
+    Writes ``split.json`` and ``lineage.json``. Stops if this very lineage
+    already is the champion.
+
+    Raises
+    ------
+    SplitError
+        If parts overlap, leak, or are too small.
+    """
+    request, run = BuildRequest.of(work.run), work.run
+    splits = make_splits(pd.read_parquet(run.file("table.parquet")), work.spec, as_of=request.as_of)
+    splits.check(work.spec)
+    folder = run.file("splits")
+    splits.write(folder)
+    pinned = work.data.append(
+        f"splits/{work.spec.name}", folder, f"{work.spec.name}: splits as of {request.as_of:%Y-%m-%d}", replace=True
+    )
+    run.write("split.json", {"format": 1, **splits.to_json(), "pinned": pinned.to_json()})
+    lineage = _close_lineage(work, request, pinned, splits.digests)
+    twin = work.registry.find(work.spec.name, lineage.digest)
+    champion = work.registry.champion(work.spec.name)
+    if twin and champion and twin.version == champion.version:
+        work.ledger.end_lease(work.spec.name, work.holder, now=work.now())
+        return Outcome(f"already built and live as version {twin.version}: same code, data and environment", Then.STOP)
+    sizes = ", ".join(f"{name} {len(rows):,}" for name, rows in splits.frames())
+    return Outcome(f"{sizes} rows; lineage {lineage.digest[:10]}")
+
+
+def _close_lineage(work: Work, request: BuildRequest, pinned: DatasetVersion, digests: dict[str, str]) -> Lineage:
+    versions = work.run.read("versions.json")
+    lineage = Lineage(
+        code=CodeVersion.from_json(versions["code"]),
+        environment=Environment.from_json(versions["environment"]),
+        spec_digest=versions["spec_digest"],
+        as_of=request.as_of,
+        data=DatasetVersion.from_json(work.run.read("snapshot.json")["data"]),
+        table=pinned,
+        splits=digests,
+    )
+    work.run.write("lineage.json", lineage.to_json())
+    return lineage
+
+
+def _write_rows(work: Work, name: str, rows: pd.DataFrame) -> None:
+    draft = work.run.file(f".{name}.tmp")
+    rows.to_parquet(draft, index=False)
+    draft.replace(work.run.file(name))

@@ -1,0 +1,163 @@
+"""The end of a build: registered with its evidence, rehearsed, promoted."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nightshift.card import CardContent, write_card
+from nightshift.errors import ReleaseError
+from nightshift.ledger import Kind as EntryKind
+from nightshift.lineage.record import Lineage
+from nightshift.model.package import ModelPackage, open_package
+from nightshift.pipelines.output import output_of
+from nightshift.pipelines.rehearse import rehearse as rehearse_package
+from nightshift.pipelines.request import BuildRequest
+from nightshift.pipelines.work import Outcome, Then, Work
+from nightshift.profile.contract import Contract
+from nightshift.spec import ModelSpec
+
+EVIDENCE = (
+    "request.json", "versions.json", "snapshot.json", "split.json", "lineage.json", "model/training.json",
+    "profile.json", "contract.json", "contract.yaml", "expectations.json", "evaluation.json", "verdict.json",
+    "card.md", "card.html",
+)  # fmt: skip
+
+
+def register(work: Work) -> Outcome:
+    """Enter the release with all its evidence; write ``release.json``, ``card.md`` and ``card.html``.
+
+    The same lineage is the same version, however often this runs.
+    """
+    run, spec, request = work.run, work.spec, BuildRequest.of(work.run)
+    lineage, splits = Lineage.from_json(run.read("lineage.json")), run.read("split.json")
+    evaluation = run.read("evaluation.json")
+    write_card(run.path, _card(work, lineage))
+    opened = open_package(run.file("package"))
+    release = work.registry.register(
+        spec.name,
+        run.file("package"),
+        {Path(name).name: run.file(name) for name in EVIDENCE},
+        lineage_digest=lineage.digest,
+        package_digest=opened.digest,
+        tags={
+            "code_commit": lineage.code.commit,
+            "data_revision": lineage.data.commit if lineage.data else "",
+            "spec_digest": lineage.spec_digest,
+            "run_folder": str(run.path),
+            "as_of": request.as_of.isoformat(),
+            "learned_until": splits["splits"]["validation"]["end"],
+            "reproducible": str(lineage.reproducible).lower(),
+            "reason": request.reason,
+        },
+        metrics=_flat_metrics(evaluation),
+        params={**spec.training.model_dump(exclude={"parameters"}), **spec.training.parameters},
+        inputs=_inputs(splits),
+        run_name=work.run.path.name,
+    )
+    run.write("release.json", release.to_json())
+    return Outcome(f"version {release.version}" + ("" if lineage.reproducible else ", NOT REPRODUCIBLE"))
+
+
+def rehearse(work: Work) -> Outcome:
+    """Start the real server with the registered version and ask it what it must know; write ``rehearsal.json``."""
+    release = work.run.read("release.json")
+    folder = work.registry.fetch(work.spec.name, release["version"])
+    rows, answers = _admissible_golden_rows(open_package(folder), work.spec)
+    result = rehearse_package(folder, work.spec, work.settings, work.run.path, rows=rows, answers=answers)
+    work.run.write("rehearsal.json", result.to_json())
+    return Outcome(
+        f"{result.golden_rows:,} golden rows answered as recorded, {result.refused} bad ones refused, "
+        f"ready in {result.ready_seconds:.1f} s, {result.latency_ms_median:.1f} ms a row"
+    )
+
+
+def _admissible_golden_rows(opened: ModelPackage, spec: ModelSpec) -> tuple[list[dict[str, Any]], np.ndarray]:
+    """Return the golden rows that the contract lets in; the edges are made to be odd."""
+    rows, contract = opened.golden.rows, Contract.from_json(opened.contract)
+    places = [
+        place for place, row in enumerate(rows) if not any(problem.refused for problem in contract.check_row(row))
+    ]
+    if not places:
+        raise ReleaseError(f"the contract of {opened.model} refuses all {len(rows)} golden rows; look at contract.yaml")
+    return [rows[place] for place in places], output_of(opened.golden.answers[places], spec)
+
+
+def promote(work: Work) -> Outcome:
+    """Make the version the champion, if the request and the declaration say so and no newer build took over.
+
+    The alias moves first, then the ledger is told: a run that is killed between
+    the two does both again, which changes nothing that is done.
+
+    Raises
+    ------
+    ReleaseError
+        If another build took the lease since this one began.
+    """
+    spec, request, release = work.spec, BuildRequest.of(work.run), work.run.read("release.json")
+    version = release["version"]
+    if not request.promote or spec.promotion == "manual":
+        work.ledger.end_lease(spec.name, work.holder, now=work.now())
+        return Outcome(f"version {version} is registered; nothing goes live, as was asked", Then.SKIP)
+    lease = work.ledger.lease(spec.name)
+    if lease is None or lease.holder != work.holder:
+        raise ReleaseError(
+            f"{work.holder} may not promote version {version} of {spec.name}: a newer build "
+            f"({lease.holder if lease else 'none'}) took the lease. Nothing was changed; let that build end."
+        )
+    before = work.registry.champion(spec.name)
+    promoted = {"promoted_by": request.user or str(request.cause), "promoted_because": request.reason}
+    work.registry.promote(spec.name, version, tags=promoted)
+    _remember_promotion(work, request, version, before.version if before else None)
+    work.ledger.end_lease(spec.name, work.holder, now=work.now())
+    was = f", before it {before.version}" if before else ", the first"
+    return Outcome(f"Lock 'n' load! Version {version} is the champion{was}", event={"version": version})
+
+
+def _remember_promotion(work: Work, request: BuildRequest, version: str, before: str | None) -> None:
+    """Append the promotion, unless an earlier try of this run has."""
+    body = {
+        "version": version,
+        "before": before,
+        "run": work.holder,
+        "cause": str(request.cause),
+        "reason": request.reason,
+        "user": request.user,
+    }
+    told = [entry.body["run"] for entry in work.ledger.entries(work.spec.name, EntryKind.PROMOTION)]
+    if work.holder not in told:
+        work.ledger.append(
+            work.spec.name, EntryKind.PROMOTION, start=request.as_of, end=request.as_of, body=body, now=work.now()
+        )
+
+
+def _card(work: Work, lineage: Lineage) -> CardContent:
+    run, trained = work.run, work.run.read("model/training.json")
+    return CardContent(
+        spec=work.spec.model_dump(mode="json"),
+        lineage={**lineage.to_json(), "problems": lineage.problems()},
+        splits=run.read("split.json"),
+        training=trained,
+        evaluation=run.read("evaluation.json"),
+        verdict=run.read("verdict.json"),
+        request=run.read("request.json"),
+    )
+
+
+def _flat_metrics(evaluation: dict[str, Any]) -> dict[str, float]:
+    """Return metrics as MLflow takes them: one number each, with the interval's ends beside."""
+    return {
+        name if part == "value" else f"{name}_{part}": value
+        for name, interval in evaluation["metrics"].items()
+        for part, value in interval.items()
+        if value is not None
+    }
+
+
+def _inputs(splits: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    pinned = splits["pinned"]
+    source = f"{pinned['registry']}@{pinned['commit']}:{pinned['path']}"
+    return {
+        name: {"digest": record["digest"], "source": f"{source}/{name}.parquet", "rows": record["rows"]}
+        for name, record in splits["splits"].items()
+    }
