@@ -83,7 +83,12 @@ class AirflowApi:
         return _run(self._call("POST", f"/api/v2/dags/{dag}/dagRuns", body))
 
     def backfill(self, dag: str, *, start: datetime, end: datetime, conf: Mapping[str, Any]) -> int:
-        """Run the intervals that begin in [start, end], oldest first; runs that exist are done again."""
+        """Run the intervals that begin in [start, end], oldest first; runs that exist are done again.
+
+        A backfill whose runs have all ended is closed first: the scheduler itself does so every half
+        minute only, and until then Airflow refuses another one of the same DAG.
+        """
+        self._close_backfills(dag)
         body = {
             "dag_id": dag,
             "from_date": start.isoformat(),
@@ -94,6 +99,13 @@ class AirflowApi:
             "run_backwards": False,
         }
         return int(self._call("POST", "/api/v2/backfills", body)["id"])
+
+    def _close_backfills(self, dag: str) -> None:
+        if any(run.kind == "backfill" and not run.is_finished for run in self.runs(dag)):
+            return
+        for open_one in self._call("GET", f"/api/v2/backfills?dag_id={dag}&limit=100")["backfills"]:
+            if open_one["completed_at"] is None:
+                self._call("PUT", f"/api/v2/backfills/{open_one['id']}/cancel")
 
     def runs(self, dag: str) -> list[DagRun]:
         """Return the newest hundred runs of a DAG, newest first."""
