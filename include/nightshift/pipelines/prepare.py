@@ -1,21 +1,28 @@
 """The first half of a build: versions proven, days snapshot, table joined, splits pinned."""
 
 import shutil
-from datetime import timedelta
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
 
 import pandas as pd
 
 from nightshift.data.snapshot import days_in, write_partitions
-from nightshift.data.source import load_source
+from nightshift.data.source import Source, load_source
 from nightshift.data.split import make_splits
 from nightshift.data.tables import assemble as assemble_table
-from nightshift.errors import ReturnToSenderError
+from nightshift.data.tables import assemble_live
+from nightshift.errors import BrokenDataError, ReturnToSenderError
 from nightshift.lineage.code import CodeVersion, read_code
 from nightshift.lineage.data import DatasetVersion
 from nightshift.lineage.environment import Environment, read_environment
 from nightshift.lineage.record import Lineage
+from nightshift.model.package import open_package
 from nightshift.pipelines.request import BuildRequest, Cause, outside_calendar
 from nightshift.pipelines.work import Outcome, Then, Work
+from nightshift.profile.drift import compare as compare_profiles
+from nightshift.profile.profile import Profile
+from nightshift.profile.variation import Variation
+from nightshift.verdict import Status
 
 LEASE_LASTS = timedelta(hours=6)
 
@@ -63,6 +70,8 @@ def snapshot(work: Work) -> Outcome:
     ------
     SourceError
         If the source is empty, or its newest day is too old.
+    BrokenDataError
+        If the new days look broken to the champion; nothing is appended then.
     """
     request = BuildRequest.of(work.run)
     version = work.data.version(work.spec.name)
@@ -71,12 +80,42 @@ def snapshot(work: Work) -> Outcome:
     fresh = work.run.file("partitions")
     shutil.rmtree(fresh, ignore_errors=True)
     report = write_partitions(source, work.spec, have=have, as_of=request.as_of, to=fresh)
+    _refuse_broken_days(work, source, report.days)
     added = f"{len(report.days)} new day(s), newest {report.newest}"
     timeless = {f"{name}.parquet" for name in source.static()}
     version = work.data.append(work.spec.name, fresh, f"{work.spec.name}: {added}", replace=timeless)
     shutil.rmtree(fresh)
     work.run.write("snapshot.json", {"format": 1, "data": version.to_json(), "report": report.to_json()})
     return Outcome(f"{added}; data {version.digest[:10]} at {version.commit[:10]}")
+
+
+def _refuse_broken_days(work: Work, source: Source, days: Sequence[date]) -> None:
+    """Hold the new days, as features, to what the champion learned from: faults stop here, honest drift does not."""
+    spec, champion = work.spec, work.registry.champion(work.spec.name)
+    if champion is None or not days:
+        return
+    start, end = (datetime(day.year, day.month, day.day, tzinfo=UTC) for day in (min(days), max(days)))
+    rows = assemble_live(
+        source, spec, work.query, start=start, end=end + timedelta(days=1), lookback=spec.time.lookback
+    )
+    if len(rows) < spec.monitor.rows_min:
+        return
+    known = open_package(work.registry.fetch(spec.name, champion.version)).profile
+    reference = Profile.from_json(known["inputs"])
+    report = compare_profiles(
+        reference,
+        Profile.of(rows, spec.kinds, bins_of=reference),
+        importance=dict.fromkeys(spec.features, 1 / len(spec.features)),
+        limits=spec.monitor.limits,
+        variation=Variation.from_json(known["variation"]["inputs"]),
+    )
+    faults = [check.sentence for check in report.checks if check.status is Status.BROKEN]
+    if faults:
+        raise BrokenDataError(
+            f"{len(days)} new day(s) from {min(days)} to {max(days)} are BROKEN and were not taken: "
+            + "; ".join(faults)
+            + ". Mend the source and build again."
+        )
 
 
 def assemble(work: Work) -> Outcome:
