@@ -44,7 +44,7 @@ def register(work: Work) -> Outcome:
             "code_commit": lineage.code.commit,
             "data_revision": lineage.data.commit if lineage.data else "",
             "spec_digest": lineage.spec_digest,
-            "run_folder": str(run.path),
+            "run_folder": str(run.path.relative_to(work.settings.runs)),
             "as_of": request.as_of.isoformat(),
             "learned_until": splits["splits"]["validation"]["end"],
             "reproducible": str(lineage.reproducible).lower(),
@@ -132,15 +132,17 @@ def _remember_promotion(work: Work, request: BuildRequest, version: str, before:
 
 
 def _card(work: Work, lineage: Lineage) -> CardContent:
-    run, trained = work.run, work.run.read("model/training.json")
+    run = work.run
     return CardContent(
         spec=work.spec.model_dump(mode="json"),
         lineage={**lineage.to_json(), "problems": lineage.problems()},
         splits=run.read("split.json"),
-        training=trained,
+        training=run.read("model/training.json"),
         evaluation=run.read("evaluation.json"),
         verdict=run.read("verdict.json"),
         request=run.read("request.json"),
+        profile=run.read("profile.json"),
+        quality=run.read("expectations.json"),
     )
 
 
