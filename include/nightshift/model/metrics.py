@@ -189,7 +189,12 @@ def _f1_macro(truth: Codes, predicted: Codes, units: Codes, classes: int) -> Sum
     hit = [((truth == code) & (predicted == code)).astype(np.float64) for code in range(classes)]
     said = [((truth == code) * 1.0 + (predicted == code)) for code in range(classes)]
     sums = _sums([*hit, *said], units)
-    return Sums(sums, lambda total: np.nanmean(2 * total[:, :classes] / total[:, classes:], axis=1))
+    return Sums(sums, lambda total: _mean_of_known(2 * total[:, :classes] / total[:, classes:]))
+
+
+def _mean_of_known(values: Floats) -> Floats:
+    known = ~np.isnan(values)
+    return np.asarray(np.where(known, values, 0.0).sum(axis=1) / known.sum(axis=1))
 
 
 def _sums(columns: Sequence[Floats], units: Codes) -> Floats:
