@@ -113,6 +113,10 @@ GATED: Mapping[Task, tuple[str, ...]] = MappingProxyType(
     }
 )
 """What can be asked of a candidate's test rows."""
+COMPARED: Mapping[Task, tuple[str, ...]] = MappingProxyType(
+    {task: tuple(name for name in names if name != "base_rate") for task, names in GATED.items()}
+)
+"""What can rank two models; the base rate tells of the rows only."""
 WATCHED: Mapping[Task, tuple[str, ...]] = MappingProxyType(
     {
         Task.BINARY: ("auc", "log_loss", "brier", "accuracy"),
@@ -370,7 +374,7 @@ class ModelSpec(Part):
         places = [(f"gates.metrics.{name}", name, GATED) for name in self.gates.metrics]
         places += [(f"monitor.limits.performance.{name}", name, WATCHED) for name in self.monitor.limits.performance]
         if self.gates.champion:
-            places.append(("gates.champion.metric", self.gates.champion.metric, GATED))
+            places.append(("gates.champion.metric", self.gates.champion.metric, COMPARED))
         for place, name, known in places:
             if name not in known[self.task]:
                 hint = _nearest(name, known[self.task])

@@ -11,9 +11,9 @@ import pandas as pd
 
 from nightshift.model import gates
 from nightshift.model.bootstrap import CONFIDENCE, Interval, Resampling
-from nightshift.model.metrics import LARGER_IS_BETTER, NAMES, SMALLER_IS_BETTER, Measure, measure
+from nightshift.model.metrics import Measure, measure
 from nightshift.model.segments import Segment, weakest_segments
-from nightshift.spec import ModelSpec, Task
+from nightshift.spec import COMPARED, GATED, ModelSpec, Task
 from nightshift.verdict import Verdict
 
 FORMAT = 1
@@ -132,18 +132,18 @@ def evaluate(
         Of the resampling; the same rows and seed give the same intervals.
     """
     if test.empty:
-        unknown = dict.fromkeys(NAMES[spec.task], "there are no test rows")
+        unknown = dict.fromkeys(GATED[spec.task], "there are no test rows")
         return Evaluation(0, {}, unknown, "rows", _compare(predict, test, spec, classes, champion, seed), ())
     resampling = Resampling.of(test[spec.time.column], seed=seed)
     answers = predict(test)
     strange = answer_problem(answers, test, spec, classes)
     if strange:
-        unknown = dict.fromkeys(NAMES[spec.task], strange)
+        unknown = dict.fromkeys(GATED[spec.task], strange)
         return Evaluation(len(test), {}, unknown, resampling.what, None, ())
     truth = _truth(test, spec, classes)
     found = {
         name: resampling.interval(measure(name, spec.task, truth, answers, resampling.units, classes=len(classes)))
-        for name in NAMES[spec.task]
+        for name in GATED[spec.task]
     }
     return Evaluation(
         rows=len(test),
@@ -184,8 +184,7 @@ def _compare(
         theirs = _in_order(theirs, champion.classes or classes, classes)
     contest = _Contest(unseen, _truth(unseen, spec, classes), predict(unseen), theirs, spec, len(classes), seed)
     everything = np.ones(len(unseen), dtype=bool)
-    ranking = [name for name in NAMES[spec.task] if name in LARGER_IS_BETTER | SMALLER_IS_BETTER]
-    paired = {name: contest.pair(name, everything) for name in ranking}
+    paired = {name: contest.pair(name, everything) for name in COMPARED[spec.task]}
     return Comparison(
         champion.version,
         champion.learned_until,
@@ -220,9 +219,7 @@ class _Contest:
         against = self.spec.gates.champion
         if against is None:
             return {}
-        found: dict[str, tuple[int, Paired | None]] = {}
-        if against.metric not in NAMES[self.spec.task]:
-            return found  # the gate says so
+        found = {}
         for column in against.segments:
             values = self.rows[column].astype(object)
             for value in sorted(values.dropna().unique(), key=str):

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from nightshift.spec import GATED, Task
+from nightshift.spec import Task
 
 Floats = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.intp]
@@ -22,10 +22,7 @@ NEVER = float(np.finfo(np.float64).eps)
 CALIBRATION_BINS = 10
 CELLS_MAX = 4_000_000
 LARGER_IS_BETTER = frozenset({"auc", "accuracy", "auc_macro", "f1_macro", "r2"})
-SMALLER_IS_BETTER = frozenset({"log_loss", "brier", "calibration_error", "rmse", "mae"})
-"""Metrics in neither set (``base_rate``) describe the rows only."""
-NAMES = GATED
-"""Metrics of each task, in the order in which they are shown."""
+"""The other ones that can rank models (``COMPARED``) are better when lower."""
 MAIN: Mapping[Task, str] = {Task.BINARY: "log_loss", Task.MULTICLASS: "log_loss", Task.REGRESSION: "rmse"}
 """What segments are ranked by if the declaration compares by nothing else."""
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from nightshift.model.bootstrap import Interval, Resampling
-from nightshift.model.metrics import LARGER_IS_BETTER, MAIN, NAMES, measure
+from nightshift.model.metrics import LARGER_IS_BETTER, MAIN, measure
 from nightshift.spec import Kind, ModelSpec
 
 SHOWN = 5
@@ -52,8 +52,6 @@ def weakest_segments(
     The metric is that of ``gates.champion``, else log loss or RMSE.
     """
     metric = spec.gates.champion.metric if spec.gates.champion else MAIN[spec.task]
-    if metric not in NAMES[spec.task]:
-        return ()  # the gate says so
     least = max(ROWS_MIN, int(np.ceil(SHARE_MIN * len(rows))))
     found = []
     for name, chosen in _candidates(rows, spec):

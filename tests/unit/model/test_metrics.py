@@ -6,10 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as reference
 
-from nightshift.model.metrics import LARGER_IS_BETTER, MAIN, NAMES, SMALLER_IS_BETTER, measure
-from nightshift.spec import Task
+from nightshift.model.metrics import LARGER_IS_BETTER, MAIN, measure
+from nightshift.spec import COMPARED, GATED, Task
 
 CLASSES = 3
+ONCE = np.ones((1, 300))
 
 
 def answers_of(task: Task, seed: int, rows: int = 300) -> tuple[np.ndarray, np.ndarray]:
@@ -54,7 +55,7 @@ def by_sklearn(name: str, truth: np.ndarray, answers: np.ndarray, weights: np.nd
 
 @pytest.mark.parametrize(
     ("task", "name"),
-    [(task, name) for task, names in NAMES.items() for name in names if name != "calibration_error"],
+    [(task, name) for task, names in GATED.items() for name in names if name != "calibration_error"],
 )
 @pytest.mark.parametrize("seed", [1, 2])
 def test_metrics_are_scikit_learns_whatever_the_weights(task: Task, name: str, seed: int) -> None:
@@ -73,7 +74,7 @@ def test_weighing_days_is_weighing_each_of_their_rows(seed: int, days: int) -> N
     chance = np.random.default_rng(seed)
     units = np.concatenate([np.arange(days), chance.integers(0, days, 60)])
     weights = chance.integers(0, 3, (2, days)).astype(float)
-    for task, names in NAMES.items():
+    for task, names in GATED.items():
         truth, answers = answers_of(task, seed, rows=len(units))
         for name in names:
             by_day = measure(name, task, truth, answers, units, classes=CLASSES).at(weights)
@@ -130,9 +131,19 @@ def test_a_class_that_never_occurs_does_not_spoil_the_means() -> None:
     assert (area, f1) == (1.0, 1.0)
 
 
-def test_every_metric_has_a_direction_or_only_describes() -> None:
-    named = {name for names in NAMES.values() for name in names}
+def test_larger_is_better_for_whatever_is_higher_for_perfect_answers_than_for_poor_ones() -> None:
+    for task, names in COMPARED.items():
+        truth, _ = answers_of(task, 3)
+        poor = np.full((len(truth), CLASSES), 1 / 3) if task is Task.MULTICLASS else np.full(len(truth), 0.3)
+        perfect = np.eye(CLASSES)[truth] if task is Task.MULTICLASS else truth
+        for name in names:
+            best, worst = (
+                float(measure(name, task, truth, one, np.arange(len(truth)), classes=CLASSES).at(ONCE)[0])
+                for one in (perfect, poor)
+            )
 
-    assert not LARGER_IS_BETTER & SMALLER_IS_BETTER
-    assert named - LARGER_IS_BETTER - SMALLER_IS_BETTER == {"base_rate"}
-    assert all(MAIN[task] in NAMES[task] for task in Task)
+            assert (best > worst) == (name in LARGER_IS_BETTER), name
+
+
+def test_segments_are_ranked_by_a_metric_of_their_task() -> None:
+    assert all(MAIN[task] in COMPARED[task] for task in Task)
