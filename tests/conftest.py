@@ -1,0 +1,31 @@
+"""What every test may rely on: no setting of this machine, no state but in temporary folders, equal random numbers."""
+
+import atexit
+import os
+import shutil
+from tempfile import mkdtemp
+
+from hypothesis import settings
+
+ELSEWHERE = mkdtemp(prefix="nightshift-tests-")
+atexit.register(shutil.rmtree, ELSEWHERE, ignore_errors=True)
+
+for name in [name for name in os.environ if name.startswith(("NIGHTSHIFT_", "AIRFLOW__"))]:
+    if not name.startswith("NIGHTSHIFT_TEST_"):
+        del os.environ[name]
+# what a careless test would write must not land in the checkout, nor Airflow's home in a person's
+os.environ |= {
+    "NIGHTSHIFT_STATE": f"{ELSEWHERE}/state",
+    "AIRFLOW_HOME": f"{ELSEWHERE}/airflow",
+    "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+    "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+    "DO_NOT_TRACK": "true",
+    "DVC_NO_ANALYTICS": "1",
+    "GX_ANALYTICS_ENABLED": "false",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+}
+os.environ.pop("AIRFLOW_CONFIG", None)
+
+# a law that fails, fails for everybody: the same examples each time, and no clock on a busy machine
+settings.register_profile("steady", derandomize=True, database=None, deadline=None)
+settings.load_profile("steady")
