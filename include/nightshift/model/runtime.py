@@ -1,9 +1,10 @@
 """Two ways to ask one model: ONNX for few rows, XGBoost for many.
 
-Asked for one row, ONNX Runtime takes some 20 µs and XGBoost some 500, since
-the latter prepares each call; from a few hundred rows on XGBoost is the faster,
-at 1,000 by half (``benchmarks/serving.py``). They agree within the package's
-recorded tolerance, proven on its golden rows.
+Measured with the example's 248 trees and 23 inputs: asked for one row, ONNX
+Runtime takes some 30 µs and XGBoost some 300, since the latter prepares each
+call; they draw level at about 16 rows, and at 1,000 XGBoost is three times as
+fast. They agree within the package's recorded tolerance, proven on its golden
+rows and on every row of the test split.
 """
 
 from typing import TYPE_CHECKING, Any, Protocol
