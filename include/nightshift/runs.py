@@ -20,7 +20,7 @@ class RunFolder:
     >>> from tempfile import mkdtemp
     >>> run = RunFolder.of(Path(mkdtemp()), model="bikes", pipeline="build", run_id="manual__2026-01-01T00:00")
     >>> run.path.name
-    'manual__2026-01-01T00-00-4ccbac'
+    'manual__2026-01-01T00-00.4ccbacac'
     >>> run.begin({"as_of": "2026-01-01"}); run.begin({"as_of": "2026-01-01"})  # twice is once
     >>> run.read("request.json")
     {'as_of': '2026-01-01'}
@@ -83,7 +83,8 @@ class RunFolder:
 
 
 def _folder_name(run_id: str) -> str:
-    safe = re.sub(r"[^A-Za-z0-9_-]+", "-", run_id)
-    if safe == run_id and len(safe) <= NAME_CHARACTERS and not safe.startswith("-"):
-        return safe
-    return f"{safe[:NAME_CHARACTERS].strip('-')}-{hashlib.sha256(run_id.encode()).hexdigest()[:6]}"
+    if re.fullmatch(rf"[A-Za-z0-9_][A-Za-z0-9_-]{{0,{NAME_CHARACTERS - 1}}}", run_id):
+        return run_id
+    safe = re.sub(r"[^A-Za-z0-9_-]+", "-", run_id)[:NAME_CHARACTERS].strip("-") or "run"
+    # the dot is in no id that is kept as it is, so that no such id means this folder
+    return f"{safe}.{hashlib.sha256(run_id.encode(errors='surrogatepass')).hexdigest()[:8]}"

@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from nightshift.errors import SettingsError
@@ -51,7 +51,7 @@ class Settings(BaseSettings):
     serving: str = "http://127.0.0.1:8000"
 
     log_fsync: Literal["answer", "interval"] = "answer"
-    serving_poll_seconds: float = 2.0
+    serving_poll_seconds: float = Field(default=2.0, gt=0, allow_inf_nan=False)
     serving_keys: str = ""
 
     @model_validator(mode="before")
@@ -120,6 +120,6 @@ def _running_addresses(state: Path) -> dict[str, str]:
     """Return where the services of ``nightshift up`` listen; ports may have moved out of somebody's way."""
     try:
         services = json.loads((state / "services.json").read_text())["services"]
-    except (OSError, ValueError, KeyError):
+        return {name: services[name]["url"] for name in ("mlflow", "airflow", "serving") if name in services}
+    except (OSError, ValueError, KeyError, TypeError):
         return {}
-    return {name: services[name]["url"] for name in ("mlflow", "airflow", "serving") if name in services}
