@@ -22,6 +22,7 @@ os.environ |= {
     "DO_NOT_TRACK": "true",
     "DVC_NO_ANALYTICS": "1",
     "GX_ANALYTICS_ENABLED": "false",
+    "HYPOTHESIS_STORAGE_DIRECTORY": f"{ELSEWHERE}/hypothesis",
     "MLFLOW_DISABLE_TELEMETRY": "true",
 }
 os.environ.pop("AIRFLOW_CONFIG", None)

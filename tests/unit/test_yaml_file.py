@@ -153,20 +153,9 @@ def test_places_are_found_down_to_the_deepest_that_stands_there(tmp_path: Path) 
 
     found = read_yaml(path)
 
-    assert [found.line_of(place) for place in ([], ["b"], ["b", "c"], ["b", "c", 1], ["b", "c", 1, "y"])] == [
-        1,
-        2,
-        3,
-        5,
-        5,
-    ]
-    assert [found.line_of(place) for place in (["z"], ["b", "z"], ["b", "c", 9], ["a", "z"], ["b", "c", "x"])] == [
-        1,
-        2,
-        3,
-        1,
-        3,
-    ]
+    there: dict[tuple[str | int, ...], int] = {(): 1, ("b",): 2, ("b", "c"): 3, ("b", "c", 1): 5, ("b", "c", 1, "y"): 5}
+    beyond: dict[tuple[str | int, ...], int] = {("z",): 1, ("b", "z"): 2, ("b", "c", 9): 3, ("a", "z"): 1}
+    assert {place: found.line_of(place) for place in there | beyond} == there | beyond
 
 
 def test_the_loader_of_the_library_is_left_as_it_was() -> None:
