@@ -179,6 +179,7 @@ def demo() -> None:
 
     with _explained():
         tell(Settings.load(), console=OUT)
+    show_addresses()
 
 
 def show_addresses() -> None:

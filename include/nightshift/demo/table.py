@@ -1,7 +1,9 @@
 """How the story ends: what each window said, and both models on the same later rows."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from rich.table import Table
@@ -21,7 +23,7 @@ DEMO_METRICS = ("auc", "log_loss")
 
 def windows_table(ledger: Ledger, spec: ModelSpec) -> Table:
     """Return one row for each judged window: rows, verdict, why, decision, and who answered."""
-    table = Table("window", "rows", "verdict", "why", "decision", "champion", title=f"{spec.name}: night after night")
+    table = Table("window", "rows", "verdict", "why", "decision", "champion", title=f"{spec.name}: week after week")
     for entry in ledger.windows(spec.name):
         table.add_row(*_window_row(entry))
     return table
@@ -29,16 +31,20 @@ def windows_table(ledger: Ledger, spec: ModelSpec) -> Table:
 
 def _window_row(entry: Entry) -> tuple[str, ...]:
     body, last_day = entry.body, entry.end - timedelta(days=1)
-    status = body["verdict"]["status"]
-    decision = body["decision"]
+    status, decision = body["verdict"]["status"], body["decision"]
     return (
         f"{entry.start:%d %b} – {last_day:%d %b}",
         f"{body['rows']:,}",
         f"[{COLORS[status]}]{status}[/]",
-        body["why"],
-        f"[bold]{decision['sentence']}[/]" if decision["retrain"] else decision["sentence"],
+        "" if status == "HEALTHY" else body["why"],
+        "[bold]retrain[/]" if decision["retrain"] else _why_not(decision),
         f"v{body['version']}" if body["version"] else "–",
     )
+
+
+def _why_not(decision: Mapping[str, Any]) -> str:
+    """Return why there was no retrain; of a healthy window that goes without saying."""
+    return "–" if decision["rule"] == "healthy" else str(decision["sentence"])
 
 
 def comparison_table(registry: ModelRegistry, ledger: Ledger, spec: ModelSpec, settings: Settings) -> Table | None:
@@ -52,7 +58,7 @@ def comparison_table(registry: ModelRegistry, ledger: Ledger, spec: ModelSpec, s
     since, until = _learned_until(new), max(entry.end for entry in windows)
     rows = labelled_rows(spec, settings, start=since, end=until)
     title = f"the same {len(rows):,} later flights, {since:%d %b} to {until:%d %b}, asked of both"
-    table = Table("model", "learned until", *DEMO_METRICS, title=title)
+    table = Table("model", "built as of", *DEMO_METRICS, title=title)
     for release in (old, new):
         table.add_row(
             f"v{release.version}", f"{_learned_until(release):%d %b}", *_measured(registry, release, rows, spec)
