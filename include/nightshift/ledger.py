@@ -15,7 +15,8 @@ from typing import Any
 
 import sqlalchemy as sql
 
-from nightshift.errors import NightshiftError, UnavailableError
+from nightshift.errors import NightshiftError, SettingsError, UnavailableError
+from nightshift.files import canonical_json
 
 METADATA = sql.MetaData()
 LOCK = 8271
@@ -84,10 +85,17 @@ class Ledger:
     """
 
     def __init__(self, url: str) -> None:
-        self._url = sql.make_url(url)
+        try:
+            self._url = sql.make_url(url)
+            self._engine = sql.create_engine(self._url, pool_pre_ping=True)
+        except (sql.exc.ArgumentError, ImportError, ValueError) as error:
+            # the address may hold a password: it is not repeated
+            raise SettingsError(
+                f"NIGHTSHIFT_LEDGER is no database address that can be used here ({type(error).__name__}); give one "
+                "such as sqlite:////var/lib/nightshift/ledger.db or postgresql+psycopg2://user:password@host/ledger"
+            ) from None
         if self._url.get_backend_name() == "sqlite" and self._url.database:
-            Path(self._url.database).parent.mkdir(parents=True, exist_ok=True)
-        self._engine = sql.create_engine(self._url, pool_pre_ping=True)
+            _make_folder(Path(self._url.database).parent)
         if self._url.get_backend_name() == "sqlite":
             sql.event.listen(self._engine, "connect", _prepare_sqlite)
             sql.event.listen(self._engine, "begin", _begin_immediate)
@@ -102,7 +110,7 @@ class Ledger:
         """Add an entry; it is never changed. A window judged again is a second entry."""
         row = {"model": model, "kind": str(kind), "start": _text(start), "end": _text(end), "at": _text(now)}
         with self._transaction() as connection:
-            result = connection.execute(sql.insert(ENTRIES).values(**row, body=json.dumps(body, sort_keys=True)))
+            result = connection.execute(sql.insert(ENTRIES).values(**row, body=canonical_json(body).decode()))
             number = result.inserted_primary_key
         return Entry(int(number[0]) if number else 0, model, kind, start, end, now, body)
 
@@ -164,6 +172,13 @@ class Ledger:
             # Short-lived steps: no connection outlives its transaction on SQLite, so none is left open at exit.
             if self._url.get_backend_name() == "sqlite":
                 self._engine.dispose()
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(f"the ledger's folder {folder} cannot be made: {error}; set NIGHTSHIFT_STATE") from None
 
 
 def _prepare_sqlite(connection: Any, _: Any) -> None:
