@@ -1,7 +1,10 @@
 """Checks, moments, ledgers and runs: what the spine of the house is tested with."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from nightshift.ledger import Kind, Ledger
 from nightshift.runs import RunFolder
@@ -24,6 +27,13 @@ def a_day(number: int) -> datetime:
 def a_ledger(folder: Path) -> Ledger:
     """Return a ledger in ``folder``; the same folder holds the same ledger."""
     return Ledger(ledger_url(folder))
+
+
+@contextmanager
+def new_ledger() -> Iterator[Ledger]:
+    """Yield an empty ledger, for laws that need one for each example."""
+    with TemporaryDirectory() as folder:
+        yield a_ledger(Path(folder))
 
 
 def ledger_url(folder: Path) -> str:
