@@ -41,7 +41,12 @@ def build_dag(spec: ModelSpec) -> DAG:
         max_active_runs=1,
         dagrun_timeout=timedelta(hours=6),
         params=FORM,
-        default_args={"owner": spec.owner.team, "retries": 3, "retry_delay": timedelta(seconds=20)},
+        default_args={
+            "owner": spec.owner.team,
+            "retries": 3,
+            "retry_delay": timedelta(seconds=20),
+            "execution_timeout": timedelta(hours=2),
+        },
         tags=["nightshift", "build", spec.name],
     ) as dag:
 

@@ -43,7 +43,12 @@ def monitor_dag(spec: ModelSpec) -> DAG:
         max_active_runs=1,
         dagrun_timeout=timedelta(hours=2),
         params=FORM,
-        default_args={"owner": spec.owner.team, "retries": 3, "retry_delay": timedelta(seconds=20)},
+        default_args={
+            "owner": spec.owner.team,
+            "retries": 3,
+            "retry_delay": timedelta(seconds=20),
+            "execution_timeout": timedelta(minutes=30),
+        },
         tags=["nightshift", "monitor", spec.name],
     ) as dag:
 

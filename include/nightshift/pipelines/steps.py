@@ -1,11 +1,13 @@
 """Every step by its name, and how to run one, or all of them in order, without Airflow."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from importlib import import_module
 from types import MappingProxyType
 from typing import Any
 
+from nightshift.errors import NightshiftError, UnavailableError
 from nightshift.pipelines.request import Asked, BuildRequest, MonitorRequest
 from nightshift.pipelines.work import Outcome, Then, Work
 from nightshift.runs import RunFolder
@@ -56,7 +58,20 @@ def run_step(pipeline: str, name: str, *, model: str, run_id: str, asked: Mappin
     work = open_work(pipeline, model=model, run_id=run_id)
     if name == next(iter(STEPS[pipeline])):
         begin(pipeline, work, Asked.by_scheduler(asked, now=datetime.now(UTC)))
-    return find_step(pipeline, name)(work)
+    return _run(pipeline, name, work)
+
+
+def _run(pipeline: str, name: str, work: Work) -> Outcome:
+    """Run one step; a build that failed gives its lease back, so that it holds no retrain up."""
+    try:
+        return find_step(pipeline, name)(work)
+    except UnavailableError:
+        raise
+    except Exception:
+        if pipeline == "build":
+            with suppress(NightshiftError):  # the step's own error is the one to tell
+                work.ledger.end_lease(work.spec.name, work.holder, now=work.now())
+        raise
 
 
 def run_all(
@@ -66,7 +81,7 @@ def run_all(
     begin(pipeline, work, asked)
     last = Outcome("nothing to do", Then.STOP)
     for name in STEPS[pipeline]:
-        outcome = find_step(pipeline, name)(work)
+        outcome = _run(pipeline, name, work)
         say(name, outcome)
         if outcome.then is not Then.SKIP:
             last = outcome
