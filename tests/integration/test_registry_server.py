@@ -15,6 +15,7 @@ from textwrap import dedent
 import httpx
 import pytest
 
+from factories.model import a_model, pack, rides
 from factories.registry import candidate, digest
 from nightshift.errors import PackageError, RegistryUnavailableError, ReleaseError
 from nightshift.files import read_json
@@ -466,6 +467,28 @@ def test_mlflows_own_client_sees_what_people_see(
         f"nightshift/{model}",
     ]
     assert (Path(folder) / "model.ubj").read_text() == "trees"
+
+
+def test_mlflow_itself_loads_and_asks_a_version(
+    mlflow: Mlflow, registry: ModelRegistry, model: str, tmp_path: Path
+) -> None:
+    """With raw rows, by its generic loader; what answers is the package, proven."""
+    manifest = pack(tmp_path / "packed")
+    given = candidate(tmp_path, package=tmp_path / "packed", package_digest=manifest.digest)
+    version = registry.register(model, **given).version
+    rides(rows=5).to_json(tmp_path / "rows.json", orient="records")
+    code = f"""
+        import json, pandas, mlflow.pyfunc
+        rows = pandas.read_json({str(tmp_path / "rows.json")!r}).astype({{"weather": "float64", "speed": "float64"}})
+        model = mlflow.pyfunc.load_model("models:/{model}/{version}")
+        print(json.dumps(model.predict(rows[list(model.metadata.signature.inputs.input_names())]).tolist()))
+    """
+    env = os.environ | {"MLFLOW_TRACKING_URI": mlflow.url, "MLFLOW_DISABLE_TELEMETRY": "true"}
+
+    told = subprocess.run([sys.executable, "-c", dedent(code)], env=env, capture_output=True, text=True, check=False)
+
+    assert told.returncode == 0, told.stderr[-2000:]
+    assert json.loads(told.stdout) == pytest.approx(a_model().predict(rides(rows=5)).tolist(), abs=1e-5)
 
 
 def test_a_stopped_server_is_told_and_a_woken_one_answers_again(

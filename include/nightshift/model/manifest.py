@@ -15,7 +15,8 @@ FORMAT = 1
 MANIFEST = "manifest.json"
 NATIVE, ONNX, PICKLE = "booster.ubj", "model.onnx", "model.pkl"
 GOLDEN, PROFILE, CONTRACT, REQUIREMENTS = "golden.json", "profile.json", "contract.json", "requirements.txt"
-REQUIRED = frozenset({NATIVE, PICKLE, GOLDEN, PROFILE, CONTRACT, REQUIREMENTS})
+MLMODEL = "MLmodel"
+REQUIRED = frozenset({NATIVE, PICKLE, GOLDEN, PROFILE, CONTRACT, REQUIREMENTS, MLMODEL})
 FILES = REQUIRED | {ONNX}
 """The only names a package may hold besides its manifest; no other can be written down, nor any path."""
 TOLERANCE = 1e-5

@@ -17,11 +17,13 @@ from nightshift.files import canonical_json, file_digest, sync_folder, write_byt
 from nightshift.model import first_load, onnx_format, pickles
 from nightshift.model.compatibility import NEEDED, needed_versions, running_platform, running_python
 from nightshift.model.encoding import Matrix
+from nightshift.model.flavor import mlmodel
 from nightshift.model.golden import Answers, Golden, golden_rows, worst_difference
 from nightshift.model.manifest import (
     CONTRACT,
     GOLDEN,
     MANIFEST,
+    MLMODEL,
     NATIVE,
     ONNX,
     PICKLE,
@@ -89,6 +91,7 @@ def pack(
         PROFILE: canonical_json(profile),
         CONTRACT: canonical_json(contract),
         REQUIREMENTS: _requirements(),
+        MLMODEL: _mlmodel(model),
         **({ONNX: onnx} if onnx is not None else {}),
     }
     manifest = Manifest(
@@ -154,6 +157,11 @@ def _pickle(native: bytes, matrix: Matrix, expected: Answers) -> tuple[bytes, Pa
 def _trees(model: TrainedModel) -> int:
     config = json.loads(model.booster.save_config())
     return int(config["learner"]["gradient_booster"]["gbtree_model_param"]["num_trees"])
+
+
+def _mlmodel(model: TrainedModel) -> bytes:
+    python, xgboost = running_python().split()[-1], needed_versions()["xgboost"]
+    return mlmodel(model.encoding, model.task, len(model.classes), python=python, xgboost=xgboost)
 
 
 def _requirements() -> bytes:
