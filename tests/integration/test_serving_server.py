@@ -188,7 +188,15 @@ def test_a_body_too_large_is_refused_before_it_is_whole(server: Server) -> None:
             heard = line.recv(65536)
 
     assert status(heard) in (413, 0)  # the answer may be lost when the line is cut while still sending
+    assert heard.count(b"connection: close") == bool(heard)
     assert server.memory() - before < 60_000_000
+
+
+def test_a_body_declared_too_large_is_refused_and_the_line_closed(server: Server) -> None:
+    heard = say(server, HEAD.replace(b"connection: close", b"x: y") + b"content-length: 99999999\r\n\r\n", b"{" * 1000)
+
+    assert status(heard) == 413
+    assert json.loads(heard.partition(b"\r\n\r\n")[2])["error"]
 
 
 def test_slow_callers_are_sent_away_and_do_not_slow_others(server: Server) -> None:

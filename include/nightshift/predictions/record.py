@@ -32,7 +32,6 @@ RESERVED = (
 """Names of the log's own columns; no input may be called so."""
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-MICROSECOND = timedelta(microseconds=1)
 Value = float | int | str | bool | None
 
 
@@ -185,7 +184,8 @@ def micros(moment: datetime) -> int:
     >>> micros(datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC))
     1000000
     """
-    return (moment - EPOCH) // MICROSECOND
+    since = moment - EPOCH  # not divided by a microsecond: that takes thrice as long, and this is done for every row
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
 
 def moment(micros: int) -> datetime:

@@ -5,11 +5,16 @@ of a head.
 """
 
 import asyncio
+from collections.abc import Iterable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import Server
+
+from nightshift.serving.wire import RESPOND
 
 HEAD_SECONDS = 10.0
 """From the connection's, or the request's, first byte to the end of its head."""
@@ -17,6 +22,7 @@ BODY_SECONDS = 20.0
 """From the end of the head to the end of the body, and for a caller who stops reading the answer."""
 HEAD_BYTES_MAX = 32 * 1024
 SWEEP_SECONDS = 1.0
+CLOSE = b"connection: close\r\n"
 
 
 class GuardedProtocol(HttpToolsProtocol):
@@ -48,8 +54,8 @@ class GuardedProtocol(HttpToolsProtocol):
         self._in_head = False
         self.deadline = self.loop.time() + BODY_SECONDS
         super().on_headers_complete()
-        if self.scope["method"] == "POST":  # an answer to HEAD has no second write
-            self.cycle.transport = OneWrite(self.transport)
+        if self.scope["method"] == "POST":
+            self.scope["extensions"] = {RESPOND: partial(respond_at_once, self.cycle, self.flow)}
 
     def on_message_complete(self) -> None:
         self.deadline = None
@@ -64,37 +70,30 @@ class GuardedProtocol(HttpToolsProtocol):
         self.deadline = None
 
 
-class OneWrite:
-    """A transport that holds an answer's head back until its body follows, so that both leave at once.
+async def respond_at_once(
+    cycle: RequestResponseCycle, flow: FlowControl, status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes
+) -> None:
+    """Send a whole answer in one write.
 
-    Two writes are two system calls here, and wake the caller twice.
+    ASGI's two messages are two writes, which are two system calls here and wake
+    the caller twice; and uvicorn looks through each header for what nobody put in.
     """
-
-    __slots__ = ("_head", "_transport")
-
-    def __init__(self, transport: asyncio.Transport) -> None:
-        self._transport = transport
-        self._head: bytes | None = b""
-
-    def write(self, data: bytes) -> None:
-        if self._head is None or data.startswith(b"HTTP/1.1 100 "):
-            self._transport.write(data)
-        elif self._head:
-            self._flush(data)
-        else:
-            self._head = data
-
-    def close(self) -> None:
-        self._flush(b"")
-        self._transport.close()
-
-    def is_closing(self) -> bool:
-        return self._transport.is_closing()
-
-    def _flush(self, data: bytes) -> None:
-        head, self._head = self._head, None
-        if head or data:
-            self._transport.write((head or b"") + data)
+    if flow.write_paused and not cycle.disconnected:
+        await flow.drain()
+    if cycle.disconnected:
+        return
+    lines = [STATUS_LINE[status], *(b"%b: %b\r\n" % header for header in headers)]
+    if CLOSE in lines:
+        cycle.keep_alive = False
+    elif not cycle.keep_alive:
+        lines.append(CLOSE)
+    cycle.response_started = cycle.response_complete = True
+    cycle.waiting_for_100_continue = False
+    cycle.transport.write(b"".join((*lines, b"\r\n", body)))
+    cycle.message_event.set()
+    if not cycle.keep_alive:
+        cycle.transport.close()
+    cycle.on_response()
 
 
 async def sweep(server: Server) -> None:

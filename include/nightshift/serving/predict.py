@@ -12,13 +12,12 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from nightshift.errors import LogBusyError, PredictionLogError
 from nightshift.predictions.commit import GroupCommit
 from nightshift.predictions.frames import frame
-from nightshift.predictions.record import Answered, Refused, micros, outcome, prediction_id
+from nightshift.predictions.record import Answered, Columns, Flaw, Refused, outcome, prediction_id
 from nightshift.predictions.record import encode as encode_entry
 from nightshift.serving.access import Access, Key, Role
 from nightshift.serving.answers import Answer, Prediction, RefusalError, Scored, encode, unavailable
@@ -33,6 +32,7 @@ REQUEST_ID_MAX = 128
 LARGE_BYTES = 128 * 1024
 """A larger body is worked on beside the event loop, so that others need not wait for it."""
 LARGE_AT_ONCE = 2
+NO_FLAWS: list[Flaw] = []
 log = logging.getLogger(__name__)
 
 
@@ -95,7 +95,7 @@ class Predict:
         except Exception:
             log.exception("a request to %s failed", model[:80])
             status, body, headers = 500, RefusalError(500, "the server failed; its log says why").body, {}
-        await respond(send, status, body, headers)
+        await respond(scope, send, status, body, headers)
         self._metrics.observe(model if live else "", status, time.perf_counter() - began)
 
     def close(self) -> None:
@@ -132,7 +132,7 @@ class Predict:
         return answer
 
     async def _once(self, live: Live, request_id: str, body: bytes, written: GroupCommit) -> bytes:
-        now = datetime.now(UTC)
+        now = time.time_ns() // 1000
         if len(body) > LARGE_BYTES:
             loop = asyncio.get_running_loop()
             thought = await loop.run_in_executor(self._pool, think, live, request_id, body, now)
@@ -155,24 +155,24 @@ class Predict:
             raise unavailable(str(error)) from None
 
 
-def think(live: Live, request_id: str, body: bytes, now: datetime) -> Thought:
-    """Return what a request comes to; nothing leaves before it is remembered.
+def think(live: Live, request_id: str, body: bytes, now: int) -> Thought:
+    """Return what a request comes to; nothing leaves before it is remembered. ``now`` is microseconds since 1970.
 
     Raises
     ------
     RefusalError
         If the body is no request; there is no row to remember.
     """
-    columns, at = live.columns, micros(now)
+    columns = live.columns
     try:
         admitted = live.door.admit(body, now)
     except TurnedAwayError as turned:
-        entry = Refused(request_id, at, columns.version, turned.rows)
+        entry = Refused(request_id, now, columns.version, turned.rows)
         return Thought(frame(encode_entry(entry)), 0, refusal=turned)
     outputs = live.package.predict_encoded(admitted.matrix).tolist()
     answered = Answered(
         id=request_id,
-        at=at,
+        at=now,
         version=columns.version,
         rows=admitted.rows,
         outputs=outputs,
@@ -186,16 +186,21 @@ def think(live: Live, request_id: str, body: bytes, now: datetime) -> Thought:
 
 def _predictions(live: Live, request_id: str, admitted: Admitted, outputs: list[Any]) -> list[Any]:
     columns, flaws = live.columns, admitted.flaws
-    predictions: list[Any] = []
+    if columns.task == "multiclass":
+        return [_scored(columns, request_id, row, output, flaws) for row, output in enumerate(outputs)]
+    predictions = []
     for row, output in enumerate(outputs):
-        prediction, probability, probabilities = outcome(columns, output)
-        name, problems = prediction_id(request_id, row), flaws.get(row, [])
-        if probabilities:
-            by_class = dict(zip(columns.classes, probabilities, strict=True))
-            predictions.append(Scored(name, prediction, probability, problems, by_class))
-        else:
-            predictions.append(Prediction(name, prediction, probability, problems))
+        prediction, probability, _ = outcome(columns, output)
+        predictions.append(
+            Prediction(prediction_id(request_id, row), prediction, probability, flaws.get(row, NO_FLAWS))
+        )
     return predictions
+
+
+def _scored(columns: Columns, request_id: str, row: int, output: Any, flaws: dict[int, list[Flaw]]) -> Scored:
+    prediction, probability, probabilities = outcome(columns, output)
+    by_class = dict(zip(columns.classes, probabilities, strict=True))
+    return Scored(prediction_id(request_id, row), prediction, probability, flaws.get(row, NO_FLAWS), by_class)
 
 
 def _name(given: bytes, caller: Key, body: bytes) -> str:

@@ -4,9 +4,9 @@ It never refuses. Whatever it cannot vouch for it leaves to the long way in
 ``validation.py``, which names every problem.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from operator import itemgetter
 from typing import Any
 
 import msgspec
@@ -15,15 +15,30 @@ import numpy.typing as npt
 from msgspec import UNSET, UnsetType
 
 from nightshift.predictions.record import Columns, micros
-from nightshift.serving.body import DIGITS_MAX
+from nightshift.serving.body import DIGITS_MAX, check_count
 
 Row = tuple[Any, ...]
+Column = Sequence[Any]
 Floats = npt.NDArray[np.float64]
 as_tuple = msgspec.structs.astuple
+KEY_LENGTH_MAX = 256
+LARGEST = float(np.finfo(np.float32).max)
+"""Models compute in single precision."""
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """Rows that were read the short way; those numbered in ``unclean`` need a look at their values."""
+
+    rows: list[Row]
+    matrix: npt.NDArray[np.float32]
+    keys: list[str | None] | None
+    times: list[int | None] | None
+    unclean: Sequence[int]
 
 
 class Quick:
-    """Decodes requests whose every row has exactly the model's columns, each with a clean value or a clean null.
+    """Reads requests whose every row has exactly the model's columns, each with a value or a null of its kind.
 
     Parameters
     ----------
@@ -49,27 +64,34 @@ class Quick:
         names = tuple(columns.kinds)
         numeric = [place for place, name in enumerate(names) if columns.kinds[name] == "numeric"]
         self._width = len(names)
-        self._numeric = np.array(numeric, dtype=np.intp)
-        self._numbers_of = _picker(numeric)
-        largest = float(np.finfo(np.float32).max)
-        self._lower = np.array([max(lower.get(names[place], -largest), -largest) for place in numeric])
-        self._upper = np.array([min(upper.get(names[place], largest), largest) for place in numeric])
-        self._bounds = list(zip(numeric, self._lower.tolist(), self._upper.tolist(), strict=True))
+        self._lower = np.array([max(lower.get(names[place], -LARGEST), -LARGEST) for place in numeric])
+        self._upper = np.array([min(upper.get(names[place], LARGEST), LARGEST) for place in numeric])
+        self._numeric = list(zip(numeric, self._lower.tolist(), self._upper.tolist(), strict=True))
         self._texts = [
             (place, {**codes[name], **({None: np.nan} if name in may_be_null else {})})
             for place, name in enumerate(names)
             if columns.kinds[name] != "numeric"
         ]
-        self._colons_known = any(":" in value for name in codes for value in codes[name])
+        self._texts_with_colons = [place for place, codes in self._texts if any(":" in str(text) for text in codes)]
         self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(_body_type(columns, may_be_null))
 
-    def decode(self, body: bytes) -> list[Row] | None:
-        """Return the rows of a body as tuples (inputs in order, key, time), or none if the long way must look.
+    def read(self, body: bytes, *, latest: int) -> Read | None:
+        """Return the rows of a JSON body, or none if the long way must look.
 
-        A name given twice would be seen by neither of the two decoders' types;
-        it shows in the number of colons, since no clean row can have more.
+        A name given twice is seen by no decoder of types; it shows in the
+        number of colons, of which honest rows have a known number.
+
+        Parameters
+        ----------
+        latest
+            Up to when an event may be, in microseconds since 1970.
+
+        Raises
+        ------
+        RefusalError
+            If there are too many rows.
         """
-        if b"\\" in body:
+        if b"\\" in body:  # escapes may hide a colon, or a name
             return None
         try:
             content = self._decoder.decode(body)
@@ -77,18 +99,29 @@ class Quick:
             return None
         if (content.row is UNSET) is (content.rows is UNSET):
             return None
-        sent = [content.row] if content.rows is UNSET else content.rows
-        rows = [as_tuple(row) for row in sent]
-        return rows if rows and body.count(b":") == 1 + self._colons(rows) else None
+        sent = [as_tuple(row) for row in ([content.row] if content.rows is UNSET else content.rows)]
+        check_count(len(sent))
+        try:
+            return self._read(sent, colons=body.count(b":") - 1, latest=latest)
+        except ValueError:
+            return None
 
-    def encode(self, rows: Sequence[Row]) -> tuple[npt.NDArray[np.float32], Sequence[int]]:
-        """Return the rows as the model wants them, and the numbers of the rows that are not clean."""
-        return self._encode_one(rows[0]) if len(rows) == 1 else self._encode_many(rows)
+    def _read(self, sent: list[Row], *, colons: int, latest: int) -> Read | None:
+        columns = list(zip(*sent, strict=True))
+        key, time, width = columns[-2], columns[-1], self._width
+        known = len(sent) * width + _colons_with(key) + _colons_with(time)
+        for place in self._texts_with_colons:
+            known += _colons_in(columns[place])
+        if colons != known:
+            return None
+        keys, times = _keys(key), _times(time, latest)
+        matrix, unclean = self._encode_one(sent[0]) if len(sent) == 1 else self._encode_many(columns)
+        return Read([row[:width] for row in sent], matrix, keys, times, unclean)
 
     def _encode_one(self, row: Row) -> tuple[npt.NDArray[np.float32], Sequence[int]]:
         """Do it value by value: for a single row NumPy's calls cost more than its loops save."""
         values, is_clean = list(row[: self._width]), True
-        for place, lower, upper in self._bounds:
+        for place, lower, upper in self._numeric:
             value = values[place]
             if value is not None and not lower <= value <= upper:
                 is_clean = False
@@ -100,62 +133,60 @@ class Quick:
             return np.array((values,), dtype=np.float32), ()
         return _single(np.array((values,), dtype=np.float64)), (0,)
 
-    def _encode_many(self, rows: Sequence[Row]) -> tuple[npt.NDArray[np.float32], Sequence[int]]:
-        matrix = np.empty((len(rows), self._width), dtype=np.float64)
+    def _encode_many(self, columns: Sequence[Column]) -> tuple[npt.NDArray[np.float32], Sequence[int]]:
+        matrix = np.empty((len(columns[0]), self._width), dtype=np.float64)
         unclean: set[int] = set()
-        if len(self._numeric):
-            numbers: Floats = np.array([self._numbers_of(row) for row in rows], dtype=np.float64)
-            outside = (numbers < self._lower) | (numbers > self._upper)
+        for place, lower, upper in self._numeric:
+            matrix[:, place] = numbers = np.array(columns[place], dtype=np.float64)
+            outside = (numbers < lower) | (numbers > upper)
             if outside.any():
-                unclean.update(np.flatnonzero(outside.any(axis=1)).tolist())
-            matrix[:, self._numeric] = numbers
+                unclean.update(np.flatnonzero(outside).tolist())
         for place, codes in self._texts:
-            column = [codes.get(row[place]) for row in rows]
-            if None in column:
-                unclean.update(number for number, code in enumerate(column) if code is None)
-            matrix[:, place] = column
+            found = list(map(codes.get, columns[place]))
+            if None in found:
+                unclean.update(number for number, code in enumerate(found) if code is None)
+            matrix[:, place] = found
         return _single(matrix), sorted(unclean)
 
-    def _colons(self, rows: Sequence[Row]) -> int:
-        """Return how many colons rows have that name nothing twice."""
-        width, count = self._width, len(rows) * self._width
-        for row in rows:
-            for extra in row[width:]:
-                if extra is not UNSET:
-                    count += 1 + (extra.count(":") if type(extra) is str else 0)
-        if self._colons_known:
-            count += sum(value.count(":") for row in rows for value in row[:width] if type(value) is str)
-        return count
+
+def _colons_with(column: Column) -> int:
+    """Return how many colons a column of keys or times brings: its values' own, and one for each name."""
+    return sum(value is not UNSET for value in column) + _colons_in(column)
 
 
-def keys_of(rows: Sequence[Row], *, length_max: int) -> list[str | None] | None:
-    """Return the rows' keys as text; none if there are none.
+def _colons_in(column: Column) -> int:
+    return "".join([value for value in column if type(value) is str]).count(":")
 
-    Raises
-    ------
-    ValueError
-        If one is too long.
-    """
-    keys = [None if row[-2] is UNSET or row[-2] is None else str(row[-2]) for row in rows]
-    if any(key is not None and len(key) > length_max for key in keys):
+
+def _keys(column: Column) -> list[str | None] | None:
+    """Return the rows' keys as text; none if there are none; a ValueError if one is too long."""
+    kinds = set(map(type, column))
+    if kinds == {str}:
+        keys = list(column)
+    elif kinds <= {UnsetType, type(None)}:
+        return None
+    else:
+        keys = [None if key is UNSET or key is None else str(key) for key in column]
+        if any(type(key) is int and len(str(key)) > DIGITS_MAX for key in column):
+            raise ValueError("a key is too large a number")
+    if max(len(key or "") for key in keys) > KEY_LENGTH_MAX:
         raise ValueError("a key is too long")
-    if any(type(row[-2]) is int and len(key or "") > DIGITS_MAX for row, key in zip(rows, keys, strict=True)):
-        raise ValueError("a key is too large a number")
-    return keys if any(key is not None for key in keys) else None
+    return keys
 
 
-def times_of(rows: Sequence[Row], *, latest: int) -> list[int | None] | None:
-    """Return the rows' event times in microseconds since 1970; none if there are none.
-
-    Raises
-    ------
-    ValueError
-        If one is no moment with an offset, or not between 1970 and ``latest``.
-    """
-    times = [None if row[-1] is UNSET or row[-1] is None else read_moment(row[-1]) for row in rows]
-    if any(time is not None and not 0 <= time <= latest for time in times):
+def _times(column: Column, latest: int) -> list[int | None] | None:
+    """Return the rows' event times; none if there are none; a ValueError if one is no moment, or not plausible."""
+    kinds = set(map(type, column))
+    times: list[int | None]
+    if kinds == {str}:
+        times = [*map(read_moment, column)]
+    elif kinds <= {UnsetType, type(None)}:
+        return None
+    else:
+        times = [None if text is UNSET or text is None else read_moment(text) for text in column]
+    if not all(time is None or 0 <= time <= latest for time in times):
         raise ValueError("a time is not plausible")
-    return times if any(time is not None for time in times) else None
+    return times
 
 
 def read_moment(text: str) -> int:
@@ -181,12 +212,6 @@ def _single(matrix: Floats) -> npt.NDArray[np.float32]:
     """Return the matrix in single precision; what is too large for it is in an unclean row, which is judged later."""
     with np.errstate(over="ignore"):
         return matrix.astype(np.float32)
-
-
-def _picker(places: Sequence[int]) -> Callable[[Row], Row]:
-    if len(places) == 1:
-        return lambda row: (row[places[0]],)
-    return itemgetter(*places) if places else lambda _row: ()
 
 
 def _body_type(columns: Columns, may_be_null: frozenset[str]) -> type[msgspec.Struct]:

@@ -7,20 +7,18 @@ property test holds the two ways to the same verdict.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from nightshift.predictions.record import Columns, Flaw, Turned, micros
+from nightshift.predictions.record import Columns, Flaw, Turned
 from nightshift.profile.contract import Contract, Problem
 from nightshift.serving.answers import RefusalError, RowFlaw
-from nightshift.serving.body import Doubled, check_count, read_rows
-from nightshift.serving.quick import Quick, Row, keys_of, read_moment, times_of
+from nightshift.serving.body import Doubled, read_rows
+from nightshift.serving.quick import KEY_LENGTH_MAX, LARGEST, Quick, Row, read_moment
 
-KEY_LENGTH_MAX = 256
 VALUE_LENGTH_MAX = 120
 SENT_LENGTH_MAX = 4_096
 FLAWS_MAX = 100
@@ -29,9 +27,8 @@ ALLOWED_MAX = 40
 """Of the values a column takes; ``GET /v1/models/{model}`` tells all."""
 PROBLEMS_MAX = 1_000
 """Of one answer."""
-AHEAD_MAX = timedelta(days=366)
-SINGLE_MAX = float(np.finfo(np.float32).max)
-"""Models compute in single precision."""
+AHEAD_DAYS = 366
+AHEAD_MAX = AHEAD_DAYS * 86_400_000_000
 
 
 @dataclass(frozen=True)
@@ -89,8 +86,8 @@ class Door:
         }
         self._quick = self._short_way()
 
-    def admit(self, body: bytes, now: datetime) -> Admitted:
-        """Return the rows of a JSON body.
+    def admit(self, body: bytes, now: int) -> Admitted:
+        """Return the rows of a JSON body; ``now`` is in microseconds since 1970.
 
         Raises
         ------
@@ -101,7 +98,7 @@ class Door:
         """
         return self._admit_quickly(body, now) or self.admit_rows(read_rows(body), now)
 
-    def admit_rows(self, sent: list[dict[str, Any]], now: datetime) -> Admitted:
+    def admit_rows(self, sent: list[dict[str, Any]], now: int) -> Admitted:
         """Return decoded rows, each looked at on its own; raises what :meth:`admit` raises."""
         looked = [self._look(number, row, now) for number, row in enumerate(sent)]
         turned = [row.turned() for row in looked if row.is_refused]
@@ -116,29 +113,20 @@ class Door:
             flaws={row.number: row.flaws for row in looked if row.flaws},
         )
 
-    def _admit_quickly(self, body: bytes, now: datetime) -> Admitted | None:
+    def _admit_quickly(self, body: bytes, now: int) -> Admitted | None:
         """Return the rows if they can be vouched for without looking at each, else none."""
-        decoded = self._quick.decode(body)
-        if decoded is None:
+        read = self._quick.read(body, latest=now + AHEAD_MAX)
+        if read is None:
             return None
-        check_count(len(decoded))
-        try:
-            keys = keys_of(decoded, length_max=KEY_LENGTH_MAX)
-            times = times_of(decoded, latest=micros(now + AHEAD_MAX))
-        except ValueError:
-            return None
-        matrix, unclean = self._quick.encode(decoded)
-        width = len(self._names)
-        rows = [row[:width] for row in decoded]
         flaws: dict[int, list[Flaw]] = {}
-        for number in unclean:
-            found = self._judge(dict(zip(self._names, rows[number], strict=True)))
+        for number in read.unclean:
+            found = self._judge(dict(zip(self._names, read.rows[number], strict=True)))
             if any(flaw.refused for flaw in found):
                 return None
             if found:
                 flaws[number] = found
-            matrix[number] = self._encode([rows[number]])[0]
-        return Admitted(rows, matrix, keys, times, flaws)
+            read.matrix[number] = self._encode([read.rows[number]])[0]
+        return Admitted(read.rows, read.matrix, read.keys, read.times, flaws)
 
     def _short_way(self) -> Quick:
         """Return the short way for this contract, which is asked what it thinks of nulls rather than read."""
@@ -163,11 +151,11 @@ class Door:
         named = {flaw.column for flaw in flaws if flaw.refused}
         for name, kind in self.columns.kinds.items():
             value = features.get(name)
-            if kind == "numeric" and isinstance(value, int | float) and name not in named and abs(value) > SINGLE_MAX:
-                flaws.append(Flaw(name, "range", _short(value), f"at most {SINGLE_MAX:.3g} in size", refused=True))
+            if kind == "numeric" and isinstance(value, int | float) and name not in named and abs(value) > LARGEST:
+                flaws.append(Flaw(name, "range", _short(value), f"at most {LARGEST:.3g} in size", refused=True))
         return flaws[:FLAWS_MAX]
 
-    def _look(self, number: int, sent: dict[str, Any], now: datetime) -> "Looked":
+    def _look(self, number: int, sent: dict[str, Any], now: int) -> "Looked":
         features = dict(sent)
         twice = sent.twice[:FLAWS_MAX] if isinstance(sent, Doubled) else ()
         flaws = [Flaw(_short(name), "once", None, "each column once", refused=True) for name in twice]
@@ -189,7 +177,7 @@ class Door:
             return str(value)
         return None
 
-    def _read_time(self, row: dict[str, Any], flaws: list[Flaw], now: datetime) -> int | None:
+    def _read_time(self, row: dict[str, Any], flaws: list[Flaw], now: int) -> int | None:
         value = row.pop(self.columns.time, None) if self.columns.time else None
         if value is None:
             return None
@@ -200,9 +188,9 @@ class Door:
             allowed = "ISO 8601 with an offset, for example 2013-05-01T10:00:00Z"
             flaws.append(Flaw(name, "time", _short(value), allowed, refused=True))
             return None
-        if 0 <= time <= micros(now + AHEAD_MAX):
+        if 0 <= time <= now + AHEAD_MAX:
             return time
-        allowed = f"from 1970 to {AHEAD_MAX.days} days from now"
+        allowed = f"from 1970 to {AHEAD_DAYS} days from now"
         flaws.append(Flaw(name, "time", _short(value), allowed, refused=True))
         return None
 

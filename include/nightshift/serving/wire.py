@@ -10,6 +10,8 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Headers = Mapping[bytes, bytes]
 
+RESPOND = "nightshift.respond"
+"""Name of the ASGI extension that sends a whole answer: (status, headers, body), see ``guard.py``."""
 BODY_BYTES_MAX = 16 * 1024 * 1024
 BODIES_BYTES_MAX = 256 * 1024 * 1024
 """Of all bodies that are being received or worked on."""
@@ -74,9 +76,13 @@ class Bodies:
         return size
 
 
-async def respond(send: Send, status: int, body: bytes, headers: Headers) -> None:
-    """Send one whole JSON answer."""
+async def respond(scope: Message, send: Send, status: int, body: bytes, headers: Headers) -> None:
+    """Send one whole JSON answer, at once where the server can."""
     head = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body)), *headers.items()]
+    at_once = scope.get("extensions", {}).get(RESPOND)
+    if at_once is not None:
+        await at_once(status, head, body)
+        return
     await send({"type": "http.response.start", "status": status, "headers": head})
     await send({"type": "http.response.body", "body": body})
 

@@ -23,13 +23,13 @@ HUGE = float(np.finfo(np.float32).max)
 
 
 def admit(*rows: dict[str, Any]) -> Admitted:
-    return a_door().admit(json.dumps({"rows": rows}).encode(), NOW)
+    return a_door().admit(json.dumps({"rows": rows}).encode(), micros(NOW))
 
 
 def problems(body: bytes) -> list[tuple[int, str, str]]:
     """Return (row, column, rule) of each reason for refusal; none if the request was let in."""
     try:
-        a_door().admit(body, NOW)
+        a_door().admit(body, micros(NOW))
     except TurnedAwayError as turned:
         return [(problem.row, problem.column, problem.rule) for problem in turned.problems]
     return []
@@ -42,7 +42,7 @@ def with_raw(column: str, raw: str) -> bytes:
 
 
 def the_long_way(body: bytes) -> Admitted:
-    return a_door().admit_rows(read_rows(body), NOW)
+    return a_door().admit_rows(read_rows(body), micros(NOW))
 
 
 def same(one: Admitted, other: Admitted) -> bool:
@@ -78,7 +78,7 @@ def test_the_two_ways_lead_to_the_same_for_clean_rows(seed: int) -> None:
     rows = [dict(chance.sample(list(row.items()), len(row))) for row in chance.sample(callers_rows(40), 5)]
     body = json.dumps({"rows": rows}).encode()
 
-    assert same(a_door().admit(body, NOW), the_long_way(body))
+    assert same(a_door().admit(body, micros(NOW)), the_long_way(body))
 
 
 odd_numbers = st.sampled_from([0, -0.0, 1e-320, 1e308, -1e308, 3.5e38, 2**53 + 1, 10**17, 10**30, 4.0, 4.000000001, -1])
@@ -139,7 +139,7 @@ def test_both_ways_give_the_contracts_verdict_on_any_rows(rows: list[dict[str, A
 
     assert [one for one in found if one[1] not in ("ride_id", "at") and one not in too_large(rows)] == said
     if not found:
-        assert same(a_door().admit(body, NOW), the_long_way(body))
+        assert same(a_door().admit(body, micros(NOW)), the_long_way(body))
 
 
 def too_large(rows: list[dict[str, Any]]) -> list[tuple[int, str, str]]:
@@ -223,7 +223,7 @@ def test_a_value_that_is_not_allowed_is_named_with_its_rule(column: str, raw: st
     ],
 )
 def test_a_value_that_is_allowed_is_kept_exactly(column: str, raw: str, kept: object) -> None:
-    admitted = a_door().admit(with_raw(column, raw), NOW)
+    admitted = a_door().admit(with_raw(column, raw), micros(NOW))
 
     (row,) = admitted.rows
     found = row[NAMES.index(column)]
@@ -318,7 +318,7 @@ def test_what_is_told_and_kept_of_a_refusal_is_bounded() -> None:
 
 def test_a_refusals_json_holds_what_cannot_be_said_in_json() -> None:
     with pytest.raises(TurnedAwayError) as turned:
-        a_door().admit(with_raw("distance", "1e400"), NOW)
+        a_door().admit(with_raw("distance", "1e400"), micros(NOW))
 
     told = json.loads(turned.value.body)
     assert told["problems"][0]["value"] == "inf"
