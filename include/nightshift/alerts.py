@@ -47,18 +47,18 @@ def send(alert: Alert, channels: Sequence[str], *, folder: Path) -> Sent:
     Raises
     ------
     SettingsError
-        If a channel has no address. The alert has been kept by then.
+        If a channel has no address. By then the alert has been kept, and the other channels told.
     """
     _keep(alert, folder)
     LOGGER.warning("%s: %s", alert.title, alert.text)
     addresses = {name: os.environ.get(f"NIGHTSHIFT_CHANNEL_{name.upper()}") for name in channels if name != LOG_CHANNEL}
+    refused = tuple(name for name, address in addresses.items() if address and not _notify(address, alert))
     missing = [name for name, address in addresses.items() if not address]
     if missing:
         raise SettingsError(
             f"channel {missing[0]!r} has no address; set NIGHTSHIFT_CHANNEL_{missing[0].upper()} to an Apprise URL. "
             f"The alert is kept in {folder}."
         )
-    refused = tuple(name for name, address in addresses.items() if not _notify(str(address), alert))
     return Sent(tuple(name for name in channels if name not in refused), refused)
 
 
