@@ -24,6 +24,7 @@ os.environ |= {
     "GX_ANALYTICS_ENABLED": "false",
     "HYPOTHESIS_STORAGE_DIRECTORY": f"{ELSEWHERE}/hypothesis",
     "MLFLOW_DISABLE_TELEMETRY": "true",
+    "NO_PROXY": "127.0.0.1,localhost",
 }
 os.environ.pop("AIRFLOW_CONFIG", None)
 

@@ -1,0 +1,125 @@
+"""An alert is kept whatever becomes of it, and whoever can be told is told."""
+
+import json
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+
+from factories.spine import a_day
+from nightshift.alerts import Alert, Sent, send
+from nightshift.errors import SettingsError
+
+ALERT = Alert("bikes", "bikes:DRIFTED", "bikes: DRIFTED ☾", "temperature moved\nDecided: not, because …", a_day(7))
+
+
+@contextmanager
+def a_channel(status: int = 200) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """Yield the Apprise address of a server on the loopback, and what it was sent."""
+    heard: list[dict[str, Any]] = []
+
+    class Ear(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            heard.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(status)
+            self.end_headers()
+
+        def log_message(self, *_: Any) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Ear)
+    thread = Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"json://127.0.0.1:{server.server_port}", heard
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def kept(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "bikes.jsonl").read_text().splitlines()]
+
+
+def test_the_log_channel_is_the_kept_file(tmp_path: Path) -> None:
+    sent = send(ALERT, ["log"], folder=tmp_path / "alerts")
+
+    assert sent == Sent(("log",), ())
+    assert kept(tmp_path / "alerts") == [ALERT.to_json()]
+    assert ALERT.to_json()["at"] == "2013-01-08T00:00:00+00:00"
+
+
+def test_alerts_are_added_one_a_line(tmp_path: Path) -> None:
+    for _ in range(3):
+        send(ALERT, [], folder=tmp_path)
+
+    assert kept(tmp_path) == [ALERT.to_json()] * 3
+
+
+def test_an_alert_is_said_in_the_log_of_the_process_too(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING, "nightshift.alerts"):
+        send(ALERT, ["log"], folder=tmp_path)
+
+    assert "bikes: DRIFTED" in caplog.text
+
+
+def test_a_channel_is_an_address_in_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with a_channel() as (address, heard):
+        monkeypatch.setenv("NIGHTSHIFT_CHANNEL_OPS", address)
+
+        sent = send(ALERT, ["log", "ops"], folder=tmp_path)
+
+    assert sent == Sent(("log", "ops"), ())
+    assert [(message["title"], message["message"]) for message in heard] == [(ALERT.title, ALERT.text)]
+
+
+@pytest.mark.parametrize("address", ["json://127.0.0.1:1", "no address", "gopher://x"], ids=["away", "none", "unknown"])
+def test_a_channel_that_does_not_take_it_is_told_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    monkeypatch.setenv("NIGHTSHIFT_CHANNEL_OPS", address)
+
+    sent = send(ALERT, ["log", "ops"], folder=tmp_path)
+
+    assert sent == Sent(("log",), ("ops",))
+    assert kept(tmp_path) == [ALERT.to_json()]
+
+
+def test_a_channel_that_refuses_is_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with a_channel(status=500) as (address, heard):
+        monkeypatch.setenv("NIGHTSHIFT_CHANNEL_OPS", address)
+
+        sent = send(ALERT, ["ops"], folder=tmp_path)
+
+    assert sent == Sent((), ("ops",))
+    assert len(heard) == 1
+
+
+def test_a_channel_without_an_address_is_named_after_all_others_were_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with a_channel() as (address, heard):
+        monkeypatch.setenv("NIGHTSHIFT_CHANNEL_OPS", address)
+
+        with pytest.raises(SettingsError, match="channel 'pager' has no address; set NIGHTSHIFT_CHANNEL_PAGER to an"):
+            send(ALERT, ["pager", "ops"], folder=tmp_path)
+
+    assert kept(tmp_path) == [ALERT.to_json()]
+    assert len(heard) == 1
+
+
+def test_no_address_is_in_what_is_kept_or_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("NIGHTSHIFT_CHANNEL_OPS", "json://me:hunter2@127.0.0.1:1")
+
+    with caplog.at_level(logging.INFO):
+        sent = send(ALERT, ["ops"], folder=tmp_path)
+
+    assert "hunter2" not in caplog.text + repr(sent) + (tmp_path / "bikes.jsonl").read_text()
