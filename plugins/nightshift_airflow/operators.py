@@ -77,6 +77,7 @@ def _asked(context: Any) -> dict[str, Any]:
         "form": dict(context["params"]),
         "events": [dict(event.extra) for group in events.values() for event in group],
         "interval": [_iso(getattr(run, "data_interval_start", None)), _iso(getattr(run, "data_interval_end", None))],
+        "run_after": run.run_after.isoformat(),
         "run_type": str(getattr(run.run_type, "value", run.run_type)),
         "user": getattr(run, "triggering_user_name", None),
     }

@@ -10,6 +10,11 @@ from nightshift.errors import RequestError
 from nightshift.runs import REQUEST, RunFolder
 from nightshift.spec import ModelSpec
 
+DAY = timedelta(days=1)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+YEARS = (1900, 2200)
+"""What is far outside is a slip of the hand, and cannot be counted back from."""
+
 
 class Cause(StrEnum):
     """Why there is a run. A night may find nothing to do; whoever asks by name gets an answer or an error."""
@@ -25,7 +30,8 @@ class Asked:
 
     ``form`` holds fields by name, ``events`` the extras of the asset events
     that started the run (oldest first), ``start`` and ``end`` the run's data
-    interval, ``now`` the wall clock.
+    interval, ``now`` the moment somebody asked: a run that is tried again, or
+    cleared days later, was still asked for then.
     """
 
     cause: Cause
@@ -42,8 +48,9 @@ class Asked:
         return cls(Cause.PERSON, now, form, user=user)
 
     @classmethod
-    def by_scheduler(cls, said: Mapping[str, Any], *, now: datetime) -> Self:
+    def by_scheduler(cls, said: Mapping[str, Any]) -> Self:
         """Return what an Airflow run says of itself (see ``StepOperator``)."""
+        now = datetime.fromisoformat(said["run_after"])
         events = tuple(said["events"])
         cause = {"scheduled": Cause.NIGHT, "asset_triggered": Cause.EVENT}.get(said["run_type"], Cause.PERSON)
         start, end = (datetime.fromisoformat(moment) if moment else None for moment in said["interval"])
@@ -121,7 +128,7 @@ class MonitorRequest:
         start = _moment("start", asked.form["start"]) if asked.form.get("start") else None
         if start and not end:
             end = start + spec.monitor.window
-        end = end or _by_clock(spec, asked)
+        end = end or _by_clock(spec, asked, grid=min(spec.monitor.window, DAY))
         start = start or end - spec.monitor.window
         if start >= end:
             raise RequestError(f"the window's start {start} is not before its end {end}; swap or move them")
@@ -144,9 +151,13 @@ class MonitorRequest:
         return cls(**{**content, **moments, "cause": Cause(content["cause"])})
 
 
-def _by_clock(spec: ModelSpec, asked: Asked) -> datetime:
-    """Return the day on which the run's interval ends, else today, but no later than the calendar for a person."""
-    moment = (asked.end or asked.now).astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+def _by_clock(spec: ModelSpec, asked: Asked, *, grid: timedelta = DAY) -> datetime:
+    """Return the end of the run's interval, else the moment asked, on a grid of days (or of shorter windows).
+
+    For a person it is no later than the calendar.
+    """
+    moment = (asked.end or asked.now).astimezone(UTC)
+    moment -= (moment - EPOCH) % grid
     if asked.cause is Cause.PERSON and asked.end is None and spec.time.ends:
         return min(moment, spec.time.ends)
     return moment
@@ -167,6 +178,8 @@ def _moment(field: str, value: Any) -> datetime:
         moment = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
     except ValueError:
         raise RequestError(f'{field} is {value!r}; give a moment such as "2013-05-01" or "2013-05-01T06:00Z"') from None
+    if not YEARS[0] <= moment.year <= YEARS[1]:
+        raise RequestError(f"{field} is {value!r}; give a moment from {YEARS[0]} to {YEARS[1]}")
     aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return aware.astimezone(UTC)
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from datetime import UTC, datetime
 from importlib import import_module
 from types import MappingProxyType
 from typing import Any
@@ -57,7 +56,7 @@ def run_step(pipeline: str, name: str, *, model: str, run_id: str, asked: Mappin
     """Run one step for a scheduler; the first one also settles the request from what the scheduler says."""
     work = open_work(pipeline, model=model, run_id=run_id)
     if name == next(iter(STEPS[pipeline])):
-        begin(pipeline, work, Asked.by_scheduler(asked, now=datetime.now(UTC)))
+        begin(pipeline, work, Asked.by_scheduler(asked))
     return _run(pipeline, name, work)
 
 
