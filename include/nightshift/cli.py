@@ -7,8 +7,6 @@ Exit status: 0 done; 1 refused or failed, with the reason on standard error;
 import json
 import logging
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -40,16 +38,6 @@ Unreproducible = Annotated[
 ]
 
 
-@contextmanager
-def _explained() -> Iterator[None]:
-    """Turn a refusal into its message and exit status 1."""
-    try:
-        yield
-    except NightshiftError as error:
-        ERR.print(str(error), style="red", markup=False, highlight=False)
-        raise typer.Exit(1) from None
-
-
 @app.command()
 def check(
     specs: Annotated[bool, typer.Option("--specs", help="Only the declarations.")] = False, as_json: AsJson = False
@@ -72,7 +60,7 @@ def check(
         OUT.print(f"{len(names)} declaration(s) read: {', '.join(names)}. Nothing is wrong.")
     else:
         for problem in problems:
-            ERR.print(f"- {problem}", style="red", markup=False, highlight=False)
+            ERR.print(f"- {problem}", style="red", markup=False, highlight=False, soft_wrap=True)
     raise typer.Exit(1 if problems else 0)
 
 
@@ -115,8 +103,7 @@ def serve(
     from nightshift.serving.app import serve as run_server
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    with _explained():
-        run_server(Settings.load(), host=host, port=port, package=package)
+    run_server(Settings.load(), host=host, port=port, package=package)
 
 
 @app.command()
@@ -124,7 +111,7 @@ def up() -> None:
     """Start Airflow, MLflow and serving, and wait until they answer."""
     from nightshift.services.house import House
 
-    with _explained(), OUT.status("starting Airflow, MLflow and serving"):
+    with OUT.status("starting Airflow, MLflow and serving"):
         House(Settings.load()).up(say=OUT.print)
     show_addresses()
 
@@ -134,7 +121,7 @@ def down() -> None:
     """Stop what ``up`` started."""
     from nightshift.services.house import House
 
-    with _explained(), OUT.status("stopping"):
+    with OUT.status("stopping"):
         stopped = House(Settings.load()).down()
     OUT.print(f"stopped: {', '.join(stopped)}" if stopped else "nothing was running")
 
@@ -146,9 +133,8 @@ def status(as_json: AsJson = False) -> None:
     from nightshift.services.house import House
 
     settings = Settings.load()
-    with _explained():
-        services = House(settings).status()
-        models = overviews(settings)
+    services = House(settings).status()
+    models = overviews(settings)
     if as_json:
         _print_json({"services": services, "models": [model.to_json() for model in models]})
         return
@@ -167,7 +153,7 @@ def schema(
     if write:
         path = Settings.load().specs / "schema.json"
         write_json(path, json_schema())
-        OUT.print(f"wrote {path}")
+        OUT.print(f"wrote {path}", markup=False, soft_wrap=True)
     else:
         _print_json(json_schema())
 
@@ -177,8 +163,7 @@ def demo() -> None:
     """Tell the whole story on real flights: build, serve, watch, drift, retrain, promote."""
     from nightshift.demo import tell
 
-    with _explained():
-        tell(Settings.load(), console=OUT)
+    tell(Settings.load(), console=OUT)
     show_addresses()
 
 
@@ -193,8 +178,12 @@ def show_addresses() -> None:
 
 
 def main() -> None:
-    """Run the command."""
-    app()
+    """Run the command; a refusal is its message on standard error and exit status 1."""
+    try:
+        app()
+    except NightshiftError as error:
+        ERR.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
+        sys.exit(1)
 
 
 def _run_pipeline(pipeline: str, model: str, run: str | None, form: dict[str, Any], *, as_json: bool) -> None:
@@ -203,13 +192,12 @@ def _run_pipeline(pipeline: str, model: str, run: str | None, form: dict[str, An
 
     now = datetime.now(UTC)
     run_id = run or f"shell__{now:%Y-%m-%dT%H%M%S.%fZ}"
-    with _explained():
-        work = open_work(pipeline, model=model, run_id=run_id)
-        outcome = run_all(pipeline, work, Asked.by_person(now=now, **form), say=_silent if as_json else _say)
+    work = open_work(pipeline, model=model, run_id=run_id)
+    outcome = run_all(pipeline, work, Asked.by_person(now=now, **form), say=_silent if as_json else _say)
     if as_json:
         _print_json({"run": run_id, "folder": str(work.run.path), "outcome": outcome.sentence, "then": outcome.then})
     else:
-        OUT.print(f"run folder: {work.run.path}", soft_wrap=True)
+        OUT.print(f"run folder: {work.run.path}", markup=False, soft_wrap=True)
 
 
 def _say(step: str, outcome: Any) -> None:
