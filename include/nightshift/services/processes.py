@@ -15,6 +15,8 @@ import psutil
 from nightshift.errors import ServiceError
 
 STOP_SECONDS = 25.0
+_CHILDREN: dict[int, "subprocess.Popen[bytes]"] = {}
+"""Handles of what this very process started: dropped while the child runs they complain, and none would reap it."""
 PORTS_TRIED = 100
 
 
@@ -44,6 +46,7 @@ class Process:
                 cwd=cwd,
                 start_new_session=True,
             )
+        _CHILDREN[child.pid] = child
         return cls(name, child.pid, psutil.Process(child.pid).create_time(), str(log), url)
 
     @property
@@ -87,6 +90,9 @@ def stop(processes: Iterable[Process], *, seconds: float = STOP_SECONDS) -> None
         except psutil.NoSuchProcess:
             continue
     psutil.wait_procs(stubborn, timeout=seconds)
+    for pid in groups:
+        if child := _CHILDREN.pop(pid, None):
+            child.wait()
 
 
 def wait_until_ready(
