@@ -2,9 +2,10 @@
 
 OpenMP's threads wait for work by spinning. On cores that something else also
 uses, that made two threads three to six times slower than one; waiting
-passively cost nothing measurable on idle cores. The library reads its environment once, when it is loaded, which importing XGBoost
-or scikit-learn does: so it is set here, before any module of this room can
-import them. Values from outside win.
+passively cost nothing measurable on idle cores. The library reads its
+environment once, when it is loaded, which importing XGBoost or scikit-learn
+does: so it is set here, before any module of this room can import them. Values
+from outside win.
 """
 
 import os

@@ -9,7 +9,8 @@ from nightshift.spec import AgainstChampion, Gate, ModelSpec
 from nightshift.verdict import Check, Status, Verdict, judge_gates
 
 if TYPE_CHECKING:
-    from nightshift.model.evaluate import Comparison, Evaluation, Paired
+    from nightshift.model.comparison import Comparison, Paired
+    from nightshift.model.evaluate import Evaluation
 
 
 def judge(evaluation: "Evaluation", spec: ModelSpec) -> Verdict:
@@ -53,8 +54,7 @@ def _against_champion(comparison: "Comparison | None", against: AgainstChampion)
         yield Check(name, Status.PASS, metric, "there is no champion yet to compare with", None, against.margin)
     elif comparison.rows == 0:
         sentence = (
-            f"nothing can be compared: no test row is later than {comparison.learned_until:%Y-%m-%d %H:%M} UTC, until "
-            f"when the champion (version {comparison.version}) learned, or it did not answer; the champion stays"
+            f"nothing can be compared with the champion (version {comparison.version}): {comparison.why_not}; it stays"
         )
         yield _failed(name, metric, sentence, against.margin, 0)
     else:

@@ -2,9 +2,10 @@
 
 import json
 import shutil
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from uuid import uuid4
 
 import numpy as np
@@ -75,24 +76,17 @@ def pack(
     """
     if golden.empty:
         raise PackageError("there are no rows to take golden ones from; give the test split")
-    native = model.native
-    asked, origins = golden_rows(golden, model.encoding, split_points(model))
-    columns = model.encoding.columns
-    matrix = model.encoding.matrix([dict(zip(columns, values, strict=True)) for values in asked])
-    known = Golden(columns, tuple(asked), tuple(origins), NativeRuntime(native)(matrix))
-    everything = np.concatenate([matrix, model.encoding.matrix(golden)])
-    answers = NativeRuntime(native)(everything)
-    onnx, onnx_parity = _onnx(model, spec, everything, answers)
-    pickled, pickle_parity = _pickle(native, everything, answers)
+    known = _known(model, golden)
+    formats = _Formats.of(
+        model, spec, np.concatenate([model.encoding.matrix(known.rows), model.encoding.matrix(golden)])
+    )
     contents = {
-        NATIVE: native,
-        PICKLE: pickled,
+        **formats.contents,
         GOLDEN: canonical_json(known.to_json()),
         PROFILE: canonical_json(profile),
         CONTRACT: canonical_json(contract),
         REQUIREMENTS: _requirements(),
         MLMODEL: _mlmodel(model),
-        **({ONNX: onnx} if onnx is not None else {}),
     }
     manifest = Manifest(
         model=spec.name,
@@ -109,9 +103,9 @@ def pack(
         threads=SERVING_THREADS,
         trees=_trees(model),
         best_iteration=model.best_iteration,
-        golden_rows=len(asked),
-        onnx=onnx_parity,
-        pickle=pickle_parity,
+        golden_rows=len(known.values),
+        onnx=formats.onnx,
+        pickle=formats.pickle,
         files={name: FileRecord.of(content) for name, content in contents.items()},
     )
     _put(folder, manifest, contents)
@@ -124,6 +118,32 @@ def split_points(model: TrainedModel) -> dict[str, list[float]]:
     numeric = trees[trees["Split"].notna()].groupby("Feature")["Split"]
     found = {str(name): sorted({float(point) for point in points}) for name, points in numeric}
     return {name: found[name] for name, kind in model.encoding.kinds.items() if kind is Kind.NUMERIC and name in found}
+
+
+def _known(model: TrainedModel, golden: pd.DataFrame) -> Golden:
+    """Return the golden rows with what the native file, read back, answers to them."""
+    asked, origins = golden_rows(golden, model.encoding, split_points(model))
+    columns = model.encoding.columns
+    matrix = model.encoding.matrix([dict(zip(columns, values, strict=True)) for values in asked])
+    return Golden(columns, tuple(asked), tuple(origins), NativeRuntime(model.native)(matrix))
+
+
+@dataclass(frozen=True)
+class _Formats:
+    """The model's files by name, and how far the others answer from the native one."""
+
+    contents: dict[str, bytes]
+    onnx: Parity
+    pickle: Parity
+
+    @classmethod
+    def of(cls, model: TrainedModel, spec: ModelSpec, matrix: Matrix) -> Self:
+        native = model.native
+        expected = NativeRuntime(native)(matrix)
+        onnx, onnx_parity = _onnx(model, spec, matrix, expected)
+        pickled, pickle_parity = _pickle(native, matrix, expected)
+        left = {ONNX: onnx} if onnx is not None else {}
+        return cls({NATIVE: native, PICKLE: pickled, **left}, onnx_parity, pickle_parity)
 
 
 def _onnx(model: TrainedModel, spec: ModelSpec, matrix: Matrix, expected: Answers) -> tuple[bytes | None, Parity]:

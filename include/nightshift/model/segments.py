@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from nightshift.model.bootstrap import Interval, Resampling
-from nightshift.model.metrics import LARGER_IS_BETTER, MAIN, measure
+from nightshift.model.answered import Answered, Chosen
+from nightshift.model.bootstrap import Interval
+from nightshift.model.metrics import LARGER_IS_BETTER, MAIN
 from nightshift.spec import Kind, ModelSpec
 
 SHOWN = 5
@@ -32,15 +33,7 @@ class Segment:
         return {"name": self.name, "rows": self.rows, "metric": self.metric, "interval": self.interval.to_json()}
 
 
-def weakest_segments(
-    rows: pd.DataFrame,
-    truth: npt.NDArray[Any],
-    answers: npt.NDArray[Any],
-    spec: ModelSpec,
-    classes: int,
-    *,
-    seed: int,
-) -> tuple[Segment, ...]:
+def weakest_segments(answered: Answered, *, seed: int) -> tuple[Segment, ...]:
     """Return the five segments in which the model is surely worst, worst first.
 
     A segment is one category of one feature, or a quarter of a numeric one (by
@@ -51,17 +44,18 @@ def weakest_segments(
 
     The metric is that of ``gates.champion``, else log loss or RMSE.
     """
+    spec, rows = answered.spec, answered.rows
     metric = spec.gates.champion.metric if spec.gates.champion else MAIN[spec.task]
     least = max(ROWS_MIN, int(np.ceil(SHARE_MIN * len(rows))))
     found = []
     for name, chosen in _candidates(rows, spec):
         if chosen.sum() < least or chosen.all():
             continue
-        resampling = Resampling.of(rows[spec.time.column][chosen], seed=seed)
-        found_here = measure(metric, spec.task, truth[chosen], answers[chosen], resampling.units, classes=classes)
-        interval = resampling.interval(found_here)
+        part = answered.picked(chosen)
+        resampling = part.resampling(seed)
+        interval = resampling.interval(part.measure(metric, resampling))
         if interval:
-            found.append(Segment(name, int(chosen.sum()), metric, interval))
+            found.append(Segment(name, len(part.rows), metric, interval))
     return tuple(sorted(found, key=_how_good)[:SHOWN])
 
 
@@ -70,7 +64,7 @@ def _how_good(segment: Segment) -> tuple[float, str]:
     return good, segment.name
 
 
-def _candidates(rows: pd.DataFrame, spec: ModelSpec) -> Iterator[tuple[str, npt.NDArray[np.bool_]]]:
+def _candidates(rows: pd.DataFrame, spec: ModelSpec) -> Iterator[tuple[str, Chosen]]:
     for name, kind in spec.kinds.items():
         values = rows[name]
         yield f"{name} is missing", values.isna().to_numpy()
@@ -81,7 +75,7 @@ def _candidates(rows: pd.DataFrame, spec: ModelSpec) -> Iterator[tuple[str, npt.
             yield from _parts(name, values.to_numpy(dtype=np.float64))
 
 
-def _parts(name: str, values: npt.NDArray[np.float64]) -> Iterator[tuple[str, npt.NDArray[np.bool_]]]:
+def _parts(name: str, values: npt.NDArray[np.float64]) -> Iterator[tuple[str, Chosen]]:
     """Yield quarters of a number; fewer if it has few values."""
     known = values[~np.isnan(values)]
     if not len(known):

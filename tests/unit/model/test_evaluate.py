@@ -116,7 +116,22 @@ def test_a_champion_that_does_not_answer_stays() -> None:
     verdict = evaluated(champion=a_champion(predict=lambda rows: np.full(len(rows), np.nan))).verdict(a_spec())
 
     assert verdict.status is Status.FAIL
-    assert "nothing can be compared" in verdict.why
+    assert "1200 answers are no numbers; it stays" in verdict.why
+
+
+def test_a_champion_that_needs_a_column_of_old_stays_and_is_told_of() -> None:
+    verdict = evaluated(champion=a_champion(predict=lambda rows: rows["colour"].to_numpy())).verdict(a_spec())
+
+    assert verdict.status is Status.FAIL
+    assert "it needs the column 'colour', which the rows no longer have" in verdict.why
+
+
+def test_the_candidate_is_asked_once() -> None:
+    asked: list[int] = []
+
+    evaluated(champion=a_champion(), predict=lambda rows: (asked.append(len(rows)), a_model().predict(rows))[1])
+
+    assert asked == [1200]
 
 
 def test_the_first_model_needs_no_champion_but_a_threshold() -> None:
