@@ -136,7 +136,8 @@ def _champion(work: Work) -> Champion | None:
     if release is None:
         return None
     opened = open_package(work.registry.fetch(work.spec.name, release.version))
-    return Champion(release.version, opened.predict, datetime.fromisoformat(release.tags["learned_until"]))
+    learned_until = datetime.fromisoformat(release.tags["learned_until"])
+    return Champion(release.version, opened.predict, learned_until, opened.classes)
 
 
 def _split(work: Work, name: str) -> pd.DataFrame:
