@@ -6,8 +6,6 @@ import msgspec
 
 from nightshift.predictions.record import Flaw, Value
 
-JSON = b"application/json"
-
 
 class Prediction(msgspec.Struct, frozen=True, gc=False):
     """The answer to one row; ``probability`` is that of class 1 or of the chosen class, regression has none."""

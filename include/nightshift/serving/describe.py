@@ -5,6 +5,8 @@ from typing import Annotated, Any
 from fastapi import FastAPI, Header, Path
 from pydantic import BaseModel, ConfigDict, Field
 
+from nightshift.serving.wire import ARROW
+
 ROW: Any = {"flight_id": "2013-05-01-UA-1545-EWR", "scheduled_departure": "2013-05-01T10:00:00Z", "carrier": "UA"}
 
 
@@ -89,6 +91,9 @@ def describe_predict(api: FastAPI) -> None:
         summary="Predict, durably logged before the answer leaves",
         response_model=Answer,
         responses=REFUSALS,
+        openapi_extra={
+            "requestBody": {"content": {ARROW.decode(): {"schema": {"type": "string", "format": "binary"}}}}
+        },
     )
     async def predict(
         model: Annotated[str, Path()],

@@ -21,11 +21,12 @@ from nightshift.predictions.record import Answered, Columns, Flaw, Refused, outc
 from nightshift.predictions.record import encode as encode_entry
 from nightshift.serving.access import Access, Key, Role
 from nightshift.serving.answers import Answer, Prediction, RefusalError, Scored, encode, unavailable
+from nightshift.serving.arrow import read_arrow
 from nightshift.serving.loader import Champions, Live
 from nightshift.serving.metrics import Metrics
 from nightshift.serving.retries import Retries
-from nightshift.serving.validation import Admitted, TurnedAwayError
-from nightshift.serving.wire import Bodies, Headers, Message, Receive, Send, check_is_json, respond
+from nightshift.serving.validation import Admitted, Door, TurnedAwayError
+from nightshift.serving.wire import Bodies, Headers, Message, Receive, Send, is_arrow, respond
 
 PREFIX, SUFFIX = "/v1/models/", "/predict"
 REQUEST_ID_MAX = 128
@@ -45,7 +46,17 @@ def asked_model(path: str) -> str | None:
     return path[len(PREFIX) : -len(SUFFIX)] if path.startswith(PREFIX) and path.endswith(SUFFIX) else None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One request: who answers it, its name, its bytes, and how they are read."""
+
+    live: Live
+    request_id: str
+    body: bytes
+    read: Callable[[Door, bytes, int], Admitted]
+
+
+@dataclass(frozen=True, slots=True)
 class Thought:
     """What one request came to: the frame for the log, and the answer or the refusal that may leave after it."""
 
@@ -106,7 +117,7 @@ class Predict:
         caller = self._access.check(headers.get(b"authorization"), Role.PREDICT)
         if live is None:
             raise RefusalError(404, f"no model is called {model[:80]!r}; GET /v1/models lists those that are served")
-        check_is_json(headers)
+        read = admit_arrow if is_arrow(headers) else admit_json
         written = self._log_of(model)
         self._check_room(written)
         body = await self._bodies.read(headers, receive)
@@ -114,30 +125,29 @@ class Predict:
             given = headers.get(b"x-request-id")
             if given is None:
                 self._count += 1
-                return await self._once(live, f"{self._prefix}{self._count:08x}", body, written)
-            return await self._once_for_all(live, _name(given, caller, body), body, written)
+                return await self._once(Asked(live, f"{self._prefix}{self._count:08x}", body, read), written)
+            return await self._once_for_all(Asked(live, _name(given, caller, body), body, read), written)
         finally:
             self._bodies.release(body)
 
-    async def _once_for_all(self, live: Live, request_id: str, body: bytes, written: GroupCommit) -> bytes:
+    async def _once_for_all(self, asked: Asked, written: GroupCommit) -> bytes:
         """Answer a request that may have been answered before."""
-        before = await self._retries.find(request_id)
+        before = await self._retries.find(asked.request_id)
         if before is not None:
             return before
         answer = None
         try:
-            answer = await self._once(live, request_id, body, written)
+            answer = await self._once(asked, written)
         finally:
-            self._retries.end(request_id, answer)
+            self._retries.end(asked.request_id, answer)
         return answer
 
-    async def _once(self, live: Live, request_id: str, body: bytes, written: GroupCommit) -> bytes:
-        now = time.time_ns() // 1000
-        if len(body) > LARGE_BYTES:
-            loop = asyncio.get_running_loop()
-            thought = await loop.run_in_executor(self._pool, think, live, request_id, body, now)
+    async def _once(self, asked: Asked, written: GroupCommit) -> bytes:
+        now, live = time.time_ns() // 1000, asked.live
+        if len(asked.body) > LARGE_BYTES or asked.read is admit_arrow:
+            thought = await asyncio.get_running_loop().run_in_executor(self._pool, think, asked, now)
         else:
-            thought = think(live, request_id, body, now)
+            thought = think(asked, now)
         try:
             await written.append(live.columns, thought.frame)
         except (PredictionLogError, LogBusyError) as error:
@@ -155,7 +165,17 @@ class Predict:
             raise unavailable(str(error)) from None
 
 
-def think(live: Live, request_id: str, body: bytes, now: int) -> Thought:
+def admit_json(door: Door, body: bytes, now: int) -> Admitted:
+    """Return the rows of a JSON body."""
+    return door.admit(body, now)
+
+
+def admit_arrow(door: Door, body: bytes, now: int) -> Admitted:
+    """Return the rows of an Arrow IPC stream."""
+    return door.admit_rows(read_arrow(body), now)
+
+
+def think(asked: Asked, now: int) -> Thought:
     """Return what a request comes to; nothing leaves before it is remembered. ``now`` is microseconds since 1970.
 
     Raises
@@ -163,9 +183,9 @@ def think(live: Live, request_id: str, body: bytes, now: int) -> Thought:
     RefusalError
         If the body is no request; there is no row to remember.
     """
-    columns = live.columns
+    live, request_id, columns = asked.live, asked.request_id, asked.live.columns
     try:
-        admitted = live.door.admit(body, now)
+        admitted = asked.read(live.door, asked.body, now)
     except TurnedAwayError as turned:
         entry = Refused(request_id, now, columns.version, turned.rows)
         return Thought(frame(encode_entry(entry)), 0, refusal=turned)

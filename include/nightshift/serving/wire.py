@@ -10,6 +10,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Headers = Mapping[bytes, bytes]
 
+JSON, ARROW = b"application/json", b"application/vnd.apache.arrow.stream"
 RESPOND = "nightshift.respond"
 """Name of the ASGI extension that sends a whole answer: (status, headers, body), see ``guard.py``."""
 BODY_BYTES_MAX = 16 * 1024 * 1024
@@ -78,7 +79,7 @@ class Bodies:
 
 async def respond(scope: Message, send: Send, status: int, body: bytes, headers: Headers) -> None:
     """Send one whole JSON answer, at once where the server can."""
-    head = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body)), *headers.items()]
+    head = [(b"content-type", JSON), (b"content-length", b"%d" % len(body)), *headers.items()]
     at_once = scope.get("extensions", {}).get(RESPOND)
     if at_once is not None:
         await at_once(status, head, body)
@@ -87,22 +88,26 @@ async def respond(scope: Message, send: Send, status: int, body: bytes, headers:
     await send({"type": "http.response.body", "body": body})
 
 
-def check_is_json(headers: Headers) -> None:
-    """Refuse a body that says it is something else than plain JSON.
+def is_arrow(headers: Headers) -> bool:
+    """Return whether the body says it is an Arrow IPC stream; else it is JSON.
 
     Raises
     ------
     RefusalError
-        415.
+        415 if it says it is neither, or compressed.
     """
-    kind = headers.get(b"content-type")
-    if kind is not None and kind != b"application/json":
-        name, _, parameters = kind.lower().partition(b";")
-        if name.strip() != b"application/json" or parameters.strip() not in (b"", b"charset=utf-8"):
-            shown = kind.decode("latin-1")[:80]
-            raise RefusalError(415, f"the content type is {shown!r}; send JSON as application/json (curl --json …)")
     if headers.get(b"content-encoding", b"identity") != b"identity":
         raise RefusalError(415, "the body is compressed; send it as it is")
+    kind = headers.get(b"content-type")
+    if kind is None or kind == JSON:
+        return False
+    name, _, parameters = kind.lower().partition(b";")
+    if name.strip() == JSON and parameters.strip() in (b"", b"charset=utf-8"):
+        return False
+    if kind == ARROW:
+        return True
+    shown = kind.decode("latin-1")[:80]
+    raise RefusalError(415, f"the content type is {shown!r}; send JSON as application/json (curl --json …)")
 
 
 def _too_large(size: str, most: int) -> RefusalError:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import pytest
 
 from nightshift.serving.answers import RefusalError
-from nightshift.serving.wire import Bodies, Message, Receive, check_is_json, respond
+from nightshift.serving.wire import ARROW, Bodies, Message, Receive, is_arrow, respond
 
 pytestmark = pytest.mark.anyio
 
@@ -81,7 +81,11 @@ async def test_a_caller_who_leaves_gives_its_room_back() -> None:
 
 @pytest.mark.parametrize("kind", [None, b"application/json", b"application/json; charset=utf-8", b"Application/JSON"])
 def test_json_is_taken_and_so_is_what_does_not_say(kind: bytes | None) -> None:
-    check_is_json({b"content-type": kind} if kind else {})
+    assert not is_arrow({b"content-type": kind} if kind else {})
+
+
+def test_an_arrow_stream_is_known_by_its_name() -> None:
+    assert is_arrow({b"content-type": ARROW})
 
 
 @pytest.mark.parametrize(
@@ -96,7 +100,7 @@ def test_json_is_taken_and_so_is_what_does_not_say(kind: bytes | None) -> None:
 )
 def test_what_says_it_is_something_else_is_refused(headers: dict[bytes, bytes]) -> None:
     with pytest.raises(RefusalError) as refused:
-        check_is_json(headers)
+        is_arrow(headers)
 
     assert refused.value.status == 415
 
