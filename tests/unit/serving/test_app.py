@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from factories.model import a_spec, rides
@@ -96,6 +97,20 @@ async def test_many_rows_are_answered_as_the_package_answers_them(
     given = [one["probability"] for one in answer["predictions"]]
     np.testing.assert_allclose(given, open_package(package).predict(rows), atol=1e-5)
     assert len({one["prediction_id"] for one in answer["predictions"]}) == count
+
+
+async def test_an_arrow_stream_is_answered_like_json(http: httpx.AsyncClient) -> None:
+    rows = callers_rows(40)
+    sink = pa.BufferOutputStream()
+    table = pa.Table.from_pylist(rows)
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    body, kind = sink.getvalue().to_pybytes(), {"content-type": "application/vnd.apache.arrow.stream"}
+
+    arrow = (await http.post(PREDICT, content=body, headers=kind)).json()
+    plain = (await http.post(PREDICT, json={"rows": rows})).json()
+
+    assert [one["probability"] for one in arrow["predictions"]] == [one["probability"] for one in plain["predictions"]]
 
 
 async def test_every_golden_row_gets_its_golden_answer_through_the_whole_door(
