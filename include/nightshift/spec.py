@@ -297,22 +297,57 @@ class Limits(Part):
     """What the monitor allows before it speaks.
 
     ``drift`` bounds the mean population stability index of the inputs, weighted
-    by the share of the model's gain that each carries; ``output_drift`` that of
-    the answers against those to the test rows; ``performance`` how much a metric
-    may be worse than on the test rows, in the metric's own units.
+    by the share of the model's gain that each carries; ``column`` what a single one
+    may add to that: a column that surely moved, but adds less, is told and no
+    alarm. ``output_drift`` bounds that of the answers against those to the test
+    rows; ``performance`` how much a metric may be worse than on the test rows, in
+    the metric's own units.
     """
 
     drift: Number = Field(default=0.1, gt=0)
+    column: Number = Field(default=0.005, ge=0)
     output_drift: Number = Field(default=0.2, gt=0)
     performance: dict[str, Annotated[Number, Field(ge=0)]] = Field(default_factory=dict)
 
 
+FREQUENCY = r"^(\d+(?:\.\d+)?) per (\d+ )?(day|week|month|quarter|year|window)s?$"
+DAYS = {"day": 1.0, "week": 7.0, "month": 30.4375, "quarter": 91.3125, "year": 365.25}
+
+
+def _frequency(value: str) -> str:
+    match = re.fullmatch(FREQUENCY, value)
+    if not match or not 0 < float(match[1]) <= 1000 or match[2] == "0 ":
+        raise ValueError(f'is {value!r}; give a number and a period, for example "1 per month" or "1 per 100 windows"')
+    return value
+
+
 class Monitor(Part):
-    """What a window is, and what is allowed in it."""
+    """What a window is, and what is allowed in it.
+
+    ``false_alarms`` is how often the monitor may call a window drifted or broken
+    in which nothing has changed, over all columns and tests: a number for each
+    ``day``, ``week``, ``month``, ``quarter``, ``year``, or so many ``windows``.
+    """
 
     window: Stretch = timedelta(days=1)
     rows_min: Count = 200
+    false_alarms: Annotated[str, AfterValidator(_frequency), Field(json_schema_extra={"pattern": FREQUENCY})] = (
+        "1 per quarter"
+    )
     limits: Limits = Limits()
+
+    @property
+    def false_alarm_rate(self) -> float:
+        """What ``false_alarms`` means for each window: a probability, at most a half.
+
+        >>> round(Monitor(false_alarms="1 per quarter", window="1d").false_alarm_rate, 3)
+        0.011
+        """
+        match = re.fullmatch(FREQUENCY, self.false_alarms)
+        assert match
+        alarms, periods = float(match[1]), int(match[2] or 1)
+        windows = periods if match[3] == "window" else timedelta(days=periods * DAYS[match[3]]) / self.window
+        return min(alarms / windows, 0.5)
 
 
 class Governor(Part):

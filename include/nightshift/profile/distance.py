@@ -1,17 +1,18 @@
-"""How far two profiles of one column are apart."""
+"""How far two profiles of one column are apart, by name."""
 
 import numpy as np
 
 from nightshift.errors import BinsDifferError
-from nightshift.profile.profile import FeatureProfile
-from nightshift.spec import Kind
+from nightshift.profile.feature import FeatureProfile
+from nightshift.profile.movement import Movement
 
 
 def psi(reference: FeatureProfile, current: FeatureProfile) -> float:
     """Population stability index between two profiles of one column, missing values being a bin of their own.
 
-    Half a count is added to every bin, so that an empty one weighs little and
-    the result is always finite.
+    Neighbouring bins are joined until a window of this size can fill them, and
+    half a count is added to each, so that an empty one weighs little and the
+    result is always finite.
 
     Returns
     -------
@@ -33,26 +34,82 @@ def psi(reference: FeatureProfile, current: FeatureProfile) -> float:
     >>> psi(same, same)
     0.0
     """
-    before, after = shares(reference, current)
-    return float(((after - before) * np.log(after / before)).sum())
+    before, now = shares(reference, current)
+    return float(((now - before) * np.log(now / before)).sum())
+
+
+def jensen_shannon(reference: FeatureProfile, current: FeatureProfile) -> float:
+    """Jensen–Shannon distance, to base 2: 0 for equal shares, 1 for shares without a common bin.
+
+    >>> one = FeatureProfile.of(["a", "a", "b"], Kind.CATEGORICAL)
+    >>> jensen_shannon(one, one)
+    0.0
+    """
+    before, now = shares(reference, current)
+    middle = (before + now) / 2
+    divergence = (before * np.log2(before / middle) + now * np.log2(now / middle)).sum() / 2
+    return float(np.sqrt(max(divergence, 0.0)))
+
+
+def total_variation(reference: FeatureProfile, current: FeatureProfile) -> float:
+    """Share of rows that would have to change bins to make the two equal, between 0 and 1."""
+    before, now = shares(reference, current)
+    return float(np.abs(now - before).sum() / 2)
+
+
+def kolmogorov_smirnov(reference: FeatureProfile, current: FeatureProfile) -> float:
+    """Largest difference between the shares of rows below a value, at any edge of bins; of numbers, 0 without any."""
+    moved = _moved(reference, current)
+    before, now = (counts.cumsum() / max(counts.sum(), 1) for counts in (moved.before, moved.now))
+    return float(np.abs(now - before).max(initial=0.0))
+
+
+def wasserstein(reference: FeatureProfile, current: FeatureProfile) -> float:
+    """How far the average number has to be carried, in deviations of the reference (Wasserstein-1).
+
+    The numbers of a bin are spread evenly between its edges; 0 if either has
+    none, or the reference but one value.
+    """
+    if not reference.known or not current.known or not reference.deviation:
+        return 0.0
+    _moved(reference, current)
+    ends = [end for one in (reference, current) for end in (one.lowest, one.highest) if end is not None]
+    points = np.unique([*ends, *(edge for edge in reference.edges if min(ends) < edge < max(ends))])
+    gaps = [np.interp(points, *_below(one)) for one in (reference, current)]
+    difference = np.abs(gaps[1] - gaps[0])
+    return float(np.trapezoid(difference, points) / reference.deviation)
+
+
+def cramers_v(reference: FeatureProfile, current: FeatureProfile) -> float:
+    """Cramér's V between being in the window and the value: chi-square's size, 0 for equal shares, at most 1."""
+    before, now = _moved(reference, current).grouped()
+    rows = before.sum(), now.sum()
+    if not all(rows):
+        return 0.0
+    pooled = (before + now) / sum(rows)
+    statistic = ((before / rows[0] - pooled) ** 2 / pooled).sum() * rows[0] + (
+        (now / rows[1] - pooled) ** 2 / pooled
+    ).sum() * rows[1]
+    return float(np.sqrt(statistic / sum(rows)))
 
 
 def shares(reference: FeatureProfile, current: FeatureProfile) -> tuple[np.ndarray, np.ndarray]:
-    """Return the two columns' shares on common bins, missing last, half a count added to each."""
-    if (reference.kind, reference.edges) != (current.kind, current.edges):
-        raise BinsDifferError("the profiles were counted on different bins; give the current one bins_of=reference")
-    counted = [np.array(counts, dtype=np.float64) + 0.5 for counts in _counts(reference, current)]
+    """Return the two columns' shares on common bins, what is not known last, half a count added to each."""
+    moved = _moved(reference, current)
+    grouped = moved.grouped() if moved.now.sum() and moved.before.sum() else (moved.before, moved.now)
+    unknown = [one.rows - one.known for one in (reference, current)]
+    counted = [np.append(counts, nothing) + 0.5 for counts, nothing in zip(grouped, unknown, strict=True)]
     return counted[0] / counted[0].sum(), counted[1] / counted[1].sum()
 
 
-def _counts(reference: FeatureProfile, current: FeatureProfile) -> tuple[list[int], list[int]]:
-    if reference.kind is Kind.NUMERIC:
-        return (
-            [*reference.bins, reference.infinite, reference.missing],
-            [*current.bins, current.infinite, current.missing],
-        )
-    names = sorted((reference.counts or {}).keys() | (current.counts or {}).keys())
-    return (
-        [*((reference.counts or {}).get(name, 0) for name in names), reference.missing],
-        [*((current.counts or {}).get(name, 0) for name in names), current.missing],
-    )
+def _moved(reference: FeatureProfile, current: FeatureProfile) -> Movement:
+    if reference.grid != current.grid:
+        raise BinsDifferError("the profiles were counted on different bins; give the current one bins_of=reference")
+    return Movement.of(reference, current)
+
+
+def _below(column: FeatureProfile) -> tuple[np.ndarray, np.ndarray]:
+    """Return values and the share of numbers below each."""
+    lowest, highest = column.lowest, column.highest
+    ends = np.clip([lowest, *column.edges, highest], lowest, highest) if lowest is not None else np.zeros(1)
+    return ends, np.concatenate(([0.0], np.cumsum(column.bins))) / max(column.known, 1)

@@ -2,44 +2,59 @@
 
 Drift is honest: the world changed, and a model can learn from it. Broken is a
 fault on the way (a column that went null, a sentinel, another unit), and a
-model must not. Both are told from profiles alone, never from training rows.
+model must not. Both are told from profiles alone, never from training rows, and
+no more often wrong than the budget of false alarms allows.
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from nightshift.profile.distance import psi
-from nightshift.profile.profile import FeatureProfile, Profile
+from nightshift.profile import distance
+from nightshift.profile.budget import Budget
+from nightshift.profile.faults import Pair, faults_of, newcomers_of, unit_of
+from nightshift.profile.feature import FeatureProfile
+from nightshift.profile.movers import Mover, Question
+from nightshift.profile.profile import Profile
+from nightshift.profile.tails import student_tail
 from nightshift.profile.variation import Variation, drift_of
 from nightshift.spec import Kind, Limits
-from nightshift.verdict import Check, Status
+from nightshift.verdict import SEVERITY, Check, Status
 
-FORMAT = 1
-NULL_SPIKE = 0.10
-"""So many more nulls than in the reference, as a share of rows, and surely more, are a fault."""
-SENTINEL_SHARE = 0.02
-"""A value the reference hardly knew that takes this share of rows stands for something else."""
-SENTINEL_TIMES = 20
-UNIT_FACTOR = 8.0
-"""A mean moved by this factor to beyond all that the reference saw is another unit."""
-SURE_Z = 6.0
-USUAL_SHARE = 0.5
+FORMAT = 2
 NAMED = 3
+VOLUME_TIMES = 1.5
+WINDOWS_MIN = 4
 
 
 @dataclass(frozen=True)
 class FeatureDrift:
-    """How far one column moved: PSI, and that times its share of the model's gain."""
+    """How far one column moved, by name, and what was made of it.
+
+    ``importance`` is its share of the model's gain, ``status`` the worst that
+    was found in it.
+    """
 
     column: str
     psi: float
     importance: float
+    status: Status = Status.HEALTHY
+    distances: Mapping[str, float] | None = None
 
     @property
     def effect(self) -> float:
+        """What the shift means to the model's answers: PSI, weighted by importance."""
         return self.psi * self.importance
+
+    def to_json(self) -> dict[str, Any]:
+        own = {"column": self.column, "psi": self.psi, "importance": self.importance, "status": str(self.status)}
+        return {**own, "effect": self.effect, "distances": dict(self.distances or {})}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Self:
+        status = Status(content["status"])
+        return cls(content["column"], content["psi"], content["importance"], status, content["distances"])
 
 
 @dataclass(frozen=True)
@@ -53,19 +68,22 @@ class DriftReport:
     columns: tuple[FeatureDrift, ...]
     checks: tuple[Check, ...]
 
+    @property
+    def status(self) -> Status:
+        """The worst of the checks; HEALTHY without any."""
+        return max((check.status for check in self.checks), key=SEVERITY.index, default=Status.HEALTHY)
+
     def to_json(self) -> dict[str, Any]:
         return {
             "format": FORMAT,
             "drift": self.drift,
-            "columns": [{**column.__dict__, "effect": column.effect} for column in self.columns],
+            "columns": [column.to_json() for column in self.columns],
             "checks": [check.to_json() for check in self.checks],
         }
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Self:
-        columns = tuple(
-            FeatureDrift(column["column"], column["psi"], column["importance"]) for column in content["columns"]
-        )
+        columns = tuple(FeatureDrift.from_json(column) for column in content["columns"])
         return cls(content["drift"], columns, tuple(Check.from_json(check) for check in content["checks"]))
 
 
@@ -77,6 +95,7 @@ def compare(
     limits: Limits,
     variation: Variation | None = None,
     output: str | None = None,
+    budget: Budget | None = None,
 ) -> DriftReport:
     """Return how far ``current`` has moved from ``reference``.
 
@@ -92,97 +111,144 @@ def compare(
     limits
         What may move before the checks speak.
     variation
-        How much the reference itself varies: a limit below that would cry wolf, and is raised to it.
+        How much the reference itself varies: no window is blamed for as much.
     output
         Name of the column of answers, if the profiles are of answers.
+    budget
+        How often all this may be wrong.
     """
     weights = {output: 1.0} if output else importance
-    there = [name for name in weights if name in current.columns]
-    moved = [FeatureDrift(n, psi(reference.columns[n], current.columns[n]), weights[n]) for n in there]
-    moved.sort(key=lambda drift: -drift.effect)
-    drift, own = drift_of(reference, current, weights), variation or Variation()
-    allowed = max(limits.output_drift if output else limits.drift, own.worst_drift)
-    checks = list(_faults(reference, current, weights, own))
-    checks.append(_drift_check(moved, drift, allowed, rows=current.rows, output=output))
-    return DriftReport(drift, tuple(moved), tuple(checks))
+    question = Question(reference, current, variation or Variation(), budget or Budget())
+    checks = [*_volume(question, output=output), *_gone(question, weights), *_column_checks(question, weights, limits)]
+    worst = {check.subject: check.status for check in sorted(checks, key=lambda one: SEVERITY.index(one.status))}
+    columns = sorted(_drifts(question, weights, worst), key=lambda one: -one.effect)
+    places = {column.column: place for place, column in enumerate(columns)}
+    checks.sort(key=lambda check: (-SEVERITY.index(check.status), places.get(check.subject, -1)))
+    drift, own = drift_of(reference, current, weights), question.own.worst_drift
+    allowed = max(limits.output_drift if output else limits.drift, own)
+    checks.append(_drift_check(columns, drift, allowed, rows=current.rows, output=output))
+    return DriftReport(drift, tuple(columns), tuple(checks))
 
 
-def _drift_check(moved: list[FeatureDrift], drift: float, allowed: float, *, rows: int, output: str | None) -> Check:
+def _drifts(question: Question, weights: Mapping[str, float], worst: Mapping[str, Status]) -> Iterator[FeatureDrift]:
+    for name, weight in weights.items():
+        if name in question.current.columns:
+            before, now = question.reference.columns[name], question.current.columns[name]
+            status = worst.get(name, Status.HEALTHY)
+            yield FeatureDrift(name, distance.psi(before, now), weight, status, _distances(before, now))
+
+
+def _distances(before: FeatureProfile, now: FeatureProfile) -> dict[str, float]:
+    found = {"jensen_shannon": distance.jensen_shannon(before, now), "cramers_v": distance.cramers_v(before, now)}
+    if before.kind is Kind.NUMERIC:
+        found["kolmogorov_smirnov"] = distance.kolmogorov_smirnov(before, now)
+        found["wasserstein"] = distance.wasserstein(before, now)
+    return found
+
+
+def _volume(question: Question, *, output: str | None) -> Iterator[Check]:
+    """Yield a check if the window has far more or fewer rows than windows of the reference had."""
+    own, rows = question.own, question.current.rows
+    if output or len(own.rows) < WINDOWS_MIN:
+        return
+    logs = [math.log(max(count, 0.5)) for count in own.rows]
+    mean = sum(logs) / len(logs)
+    more = math.log(max(rows, 0.5)) - mean
+    variance = sum((one - mean) ** 2 for one in logs) / (len(logs) - 1) * (1 + 1 / len(logs)) + 1 / max(rows, 1)
+    sure = student_tail(more, variance, len(logs)) <= question.budget.of_fault(1) / 4
+    if sure and abs(more) > math.log(VOLUME_TIMES):
+        usual = round(math.exp(mean))
+        sentence = f"the window has {rows:,} rows; windows of the training rows had {usual:,}"
+        yield Check("volume", Status.BROKEN, "rows", sentence, rows, usual, rows)
+
+
+def _gone(question: Question, weights: Mapping[str, float]) -> Iterator[Check]:
+    for name in weights:
+        if name not in question.current.columns:
+            yield Check("missing column", Status.BROKEN, name, f"{name} is gone", rows=question.current.rows)
+
+
+def _column_checks(question: Question, weights: Mapping[str, float], limits: Limits) -> Iterator[Check]:
+    """Yield what is broken, what moved by itself, and what no longer goes with the rest, in this order."""
+    there = [name for name in weights if name in question.current.columns and name in question.reference.columns]
+    alpha = question.budget.of_fault(len(there))
+    pairs = {
+        name: Pair(name, question.reference.columns[name], question.current.columns[name], question.own, alpha)
+        for name in there
+    }
+    faults = {name: list(faults_of(pair)) for name, pair in pairs.items()}
+    sound = [name for name in there if not faults[name]]
+    movers = {mover.column: mover for mover in question.movers(sound)}
+    for name in sound:
+        if name in movers and (unit := unit_of(pairs[name])):
+            faults[name] = [unit]
+        elif name in movers:
+            yield _moved(movers[name], pairs[name], weights[name], limits)
+        else:
+            faults[name] = list(newcomers_of(pairs[name]))
+    yield from (check for found in faults.values() for check in found)
+    quiet = [name for name in sound if name not in movers and not faults[name]]
+    yield from (
+        _loose(mover, pairs[mover.column], weights[mover.column], limits) for mover in question.broken_bonds(quiet)
+    )
+
+
+def _moved(mover: Mover, pair: Pair, weight: float, limits: Limits) -> Check:
+    sentence = f"{mover.column} {_how(mover, pair)}"
+    moved = max(distance.psi(pair.before, pair.now), _as_psi(mover))
+    return _weighed("drift", mover, moved * weight, limits, sentence, pair.now.rows)
+
+
+def _as_psi(mover: Mover) -> float:
+    """Return the PSI of a normal column shifted as much, for what single columns do not show."""
+    return min(mover.measure.shift**2, 1.0)
+
+
+def _weighed(name: str, mover: Mover, effect: float, limits: Limits, sentence: str, rows: int) -> Check:
+    """Call it drift if it moves the answers; what does not is told, and leaves the window healthy."""
+    matters = effect >= limits.column
+    status = Status.DRIFTED if matters else Status.HEALTHY
+    beside = "" if matters else ", which hardly moves an answer"
+    return Check(name, status, mover.column, sentence + beside, round(effect, 5), limits.column, rows)
+
+
+def _how(mover: Mover, pair: Pair) -> str:
+    """Say to a person what a column did."""
+    size, before, now = mover.measure.shift, pair.before, pair.now
+    if mover.statistic in ("location", "level") and before.mean is not None and now.mean is not None:
+        went = "rose" if size > 0 else "fell"
+        beside = ", beside what the other columns foretell" if mover.statistic == "level" else ""
+        return f"{went} by {abs(size):.2f} deviations{beside}: mean {before.mean:.4g} before, {now.mean:.4g} now"
+    if mover.statistic == "spread" and before.deviation is not None and now.deviation is not None:
+        wider = "wider" if size > 0 else "less"
+        return f"spreads {wider}: deviation {before.deviation:.4g} before, {now.deviation:.4g} now"
+    if pair.before.kind is Kind.CATEGORICAL:
+        return f"has another mix: {_largest_change(pair)}"
+    return f"has another shape (size {abs(size):.2f})"
+
+
+def _largest_change(pair: Pair) -> str:
+    def change(name: str) -> float:
+        return pair.now.counts.get(name, 0) / max(pair.now.known, 1) - pair.before.counts.get(name, 0) / max(
+            pair.before.known, 1
+        )
+
+    name = max(sorted(pair.before.counts.keys() | pair.now.counts.keys()), key=lambda name: abs(change(name)))
+    then = pair.before.counts.get(name, 0) / max(pair.before.known, 1)
+    return f"{name!r} was {then:.1%} of rows, is {then + change(name):.1%}"
+
+
+def _loose(mover: Mover, pair: Pair, weight: float, limits: Limits) -> Check:
+    less = "less" if mover.measure.shift > 0 else "more"
+    sentence = f"{mover.column} looks as ever, but follows the other columns {less} than it did"
+    return _weighed("bond", mover, _as_psi(mover) * weight, limits, sentence, pair.now.rows)
+
+
+def _drift_check(columns: list[FeatureDrift], drift: float, allowed: float, *, rows: int, output: str | None) -> Check:
     status = Status.DRIFTED if drift > allowed else Status.HEALTHY
     if output:
         sentence = f"the answers moved: PSI {drift:.2f} against those to test rows, allowed {allowed:.2f}"
         return Check("output drift", status, output, sentence, drift, allowed, rows)
-    most = ", ".join(f"{column.column} (PSI {column.psi:.2f})" for column in moved[:NAMED])
+    most = ", ".join(f"{column.column} (PSI {column.psi:.2f})" for column in columns[:NAMED])
     sentence = f"the inputs moved: importance-weighted PSI {drift:.2f}, allowed {allowed:.2f}; most of all {most}"
-    return Check("input drift", status, moved[0].column if moved else "inputs", sentence, drift, allowed, rows)
-
-
-def _faults(reference: Profile, current: Profile, weights: Mapping[str, float], own: Variation) -> Iterator[Check]:
-    """Yield a BROKEN check for each fault; the columns that matter most first."""
-    for name in sorted(weights, key=lambda name: -weights[name]):
-        if name not in current.columns:
-            yield Check("missing column", Status.BROKEN, name, f"{name} is gone", rows=current.rows)
-            continue
-        before, now = reference.columns[name], current.columns[name]
-        if now.rows:
-            found = [_null_spike(name, before, now, own), *(look(name, before, now) for look in LOOKS)]
-            yield from (check for check in found if check is not None)
-
-
-def _null_spike(name: str, before: FeatureProfile, now: FeatureProfile, own: Variation) -> Check | None:
-    expected = max(before.missing_share, own.missing.get(name, 0.0))
-    spread = math.sqrt(max(expected * (1 - expected), 1 / now.rows) / now.rows)
-    allowed = expected + max(NULL_SPIKE, SURE_Z * spread)
-    if now.missing_share <= allowed:
-        return None
-    sentence = f"{name} is null in {now.missing_share:.1%} of rows, at most {expected:.1%} in any window of training"
-    return Check("null spike", Status.BROKEN, name, sentence, now.missing_share, allowed, now.rows)
-
-
-def _infinite(name: str, before: FeatureProfile, now: FeatureProfile) -> Check | None:
-    if not now.infinite or before.infinite:
-        return None
-    sentence = f"{name} is infinite in {now.infinite:,} rows, never in training"
-    return Check("infinite values", Status.BROKEN, name, sentence, now.infinite, 0, now.rows)
-
-
-def _constant(name: str, before: FeatureProfile, now: FeatureProfile) -> Check | None:
-    """Look for a column that is stuck; one value all week is weather if it was most of the training too."""
-    counts = (now.counts if now.kind is Kind.CATEGORICAL else now.often) or {}
-    stuck = next((value for value, count in counts.items() if count == now.known > 1), None)
-    if stuck is None:
-        return None
-    used_to = (before.counts if now.kind is Kind.CATEGORICAL else before.often) or {}
-    if used_to.get(stuck, 0) / max(before.known, 1) >= USUAL_SHARE:
-        return None
-    sentence = f"{name} is stuck at {stuck} in all {now.known:,} rows"
-    return Check("constant", Status.BROKEN, name, sentence, rows=now.rows)
-
-
-def _sentinel(name: str, before: FeatureProfile, now: FeatureProfile) -> Check | None:
-    """Look for a value that takes a share it never had and lies where nothing was."""
-    if before.lowest is None or before.highest is None:
-        return None
-    for value, count in (now.often or {}).items():
-        share, used_to = count / now.rows, (before.often or {}).get(value, 0) / max(before.rows, 1)
-        outside = not before.lowest <= float(value) <= before.highest
-        if outside and share >= SENTINEL_SHARE and share >= SENTINEL_TIMES * used_to:
-            sentence = f"{name} is {float(value):g} in {share:.1%} of rows, {used_to:.1%} in training"
-            return Check("sentinel", Status.BROKEN, name, sentence, share, SENTINEL_SHARE, now.rows)
-    return None
-
-
-def _unit(name: str, before: FeatureProfile, now: FeatureProfile) -> Check | None:
-    if now.mean is None or before.mean is None or before.lowest is None or before.highest is None:
-        return None
-    if before.lowest <= now.mean <= before.highest or not before.mean:
-        return None
-    if abs(now.mean / before.mean) < UNIT_FACTOR:
-        return None
-    sentence = f"{name} is {now.mean:g} on average, {before.mean:g} in training: another unit?"
-    return Check("unit", Status.BROKEN, name, sentence, now.mean, before.highest, now.rows)
-
-
-LOOKS: tuple[Callable[[str, FeatureProfile, FeatureProfile], Check | None], ...] = (
-    _infinite, _constant, _sentinel, _unit
-)  # fmt: skip
+    return Check("input drift", status, columns[0].column if columns else "inputs", sentence, drift, allowed, rows)

@@ -1,0 +1,82 @@
+"""How far a statistic swings from one window of the reference to the next, beyond what chance alone does."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from scipy import special
+
+from nightshift.profile.movement import Measure
+from nightshift.profile.tails import student_tail
+
+WINDOWS_MIN = 4
+"""Fewer windows tell nothing about how windows vary."""
+SURE = 0.01
+"""Windows whose spread chance would explain this often or more are taken to vary by chance alone."""
+
+
+@dataclass(frozen=True)
+class Swing:
+    """Mean, variance between windows, and largest size of one statistic over so many ``windows`` of the reference.
+
+    ``variance`` is what is left when chance has had its part; 0 if nothing is.
+    """
+
+    windows: int = 0
+    mean: float = 0.0
+    variance: float = 0.0
+    worst: float = 0.0
+
+    @classmethod
+    def around_zero(cls, measures: Sequence[Measure]) -> Self:
+        """Return the swing of a statistic with a sign, which is 0 on average over the reference."""
+        shifts = np.array([one.shift for one in measures])
+        if not varies(measures):
+            return cls(len(measures), worst=_largest(shifts))
+        beyond = float(np.mean(shifts**2 - [one.variance for one in measures]))
+        return cls(len(measures), 0.0, max(beyond, 0.0), _largest(shifts))
+
+    @classmethod
+    def of_sizes(cls, measures: Sequence[Measure]) -> Self:
+        """Return the swing of a size, which chance alone already keeps above 0."""
+        shifts = np.array([one.shift for one in measures])
+        if not varies(measures):
+            return cls(len(measures), worst=_largest(shifts))
+        return cls(len(measures), float(shifts.mean()), float(shifts.var(ddof=1)), _largest(shifts))
+
+    def tail(self, measure: Measure) -> float:
+        """Return how probable ``measure`` is when both chance and the windows' own swing are at work."""
+        if self.windows < WINDOWS_MIN or (self.variance == 0.0 and self.mean == 0.0):
+            return measure.tail
+        between = self.variance * (1 + 1 / self.windows)
+        if self.mean == 0.0:
+            return max(measure.tail, student_tail(measure.shift, measure.variance + between, self.windows))
+        if measure.shift <= self.mean:
+            return 1.0
+        return max(measure.tail, student_tail(measure.shift - self.mean, between, self.windows) / 2)
+
+    @property
+    def reach(self) -> float:
+        """The size that windows of the reference hardly exceed."""
+        return max(self.worst, self.mean + 3 * math.sqrt(self.variance))
+
+    def to_json(self) -> dict[str, Any]:
+        return dict(self.__dict__)
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Self:
+        return cls(**content)
+
+
+def varies(measures: Sequence[Measure]) -> bool:
+    """Say whether windows differ more than chance lets them: their probabilities together (Fisher's method)."""
+    if len(measures) < WINDOWS_MIN:
+        return False
+    together = -2 * sum(math.log(one.tail) for one in measures)
+    return bool(special.chdtrc(2 * len(measures), together) < SURE)
+
+
+def _largest(shifts: np.ndarray) -> float:
+    return float(np.abs(shifts).max(initial=0.0))

@@ -1,0 +1,208 @@
+"""How columns go together: what the others say about a column, and whether they still can.
+
+Each column is foretold from the others by least squares on scores of its
+sampled rows. A column whose *level* is off moved although the others say it
+should not have; a column whose *bond* is off is no longer foretold as well,
+even if it looks the same on its own.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from scipy import special
+
+from nightshift.profile import scores
+from nightshift.profile.feature import FeatureProfile
+from nightshift.profile.movement import Measure
+from nightshift.profile.profile import Profile
+from nightshift.profile.sample import MISSING, ODD, OTHER, Sample
+from nightshift.profile.tails import mean_tail
+from nightshift.spec import Kind
+
+ROWS_MIN = 60
+FORETOLD = 0.1
+"""Share of a column's variance that the others must foretell for their word to count."""
+ONE_HOT = 8
+RIDGE = 1e-3
+BINNED = 300
+GROUPS = 10
+CLEAR = 2.5
+"""Deviations below which the normal law is good enough, and much quicker."""
+
+
+@dataclass(frozen=True)
+class Bonds:
+    """The reference's sampled rows as scores, and where each column's scores are.
+
+    ``tables`` turns places into scores, by column: (256, one or two). ``rows`` is
+    (sampled rows, scores); of each column the first score is foretold.
+    """
+
+    tables: Mapping[str, np.ndarray]
+    where: Mapping[str, slice]
+    rows: np.ndarray
+    known: Mapping[str, np.ndarray]
+    gram: np.ndarray
+
+    @classmethod
+    def of(cls, reference: Profile) -> Self:
+        """Return the bonds between the columns of a reference; none if it has too few rows."""
+        sample = reference.sample
+        tables = _tables(reference) if len(sample) >= ROWS_MIN else {}
+        where, end = {}, 0
+        for name, table in tables.items():
+            where[name], end = slice(end, end + table.shape[1]), end + table.shape[1]
+        rows, known = _read(sample, tables)
+        return cls(tables, where, rows, known, rows.T @ rows / max(len(rows), 1))
+
+    def measures(self, window: Sample, *, among: Collection[str] | None = None) -> dict[str, dict[str, Measure]]:
+        """Return ``level`` and ``bond`` of each column that the others foretell.
+
+        Parameters
+        ----------
+        window
+            Rows on the bins of the reference.
+        among
+            Columns that may be believed; the rest is neither asked nor told.
+        """
+        names = [name for name in self.tables if name in window.columns and (among is None or name in among)]
+        if len(window) < ROWS_MIN or len(names) < 2:
+            return {}
+        rows, known = _read(window, self.tables)
+        pulls = self._pulls(names)
+        asked = [name for name in pulls if known[name].sum() >= ROWS_MIN]
+        if not asked:
+            return {}
+        pull = np.stack([pulls[name] for name in asked], axis=1)
+        before, now = self.rows @ pull, rows @ pull
+        found = {}
+        for place, name in enumerate(asked):
+            own, there, here = self.where[name].start, self.known[name], known[name]
+            bonds = _alike(self.rows[there, own], rows[here, own])
+            found[name] = _measures(before[there, place], now[here, place], *bonds)
+        return found
+
+    def _pulls(self, names: Collection[str]) -> dict[str, np.ndarray]:
+        """Return by column what to multiply a row with to get what the others leave unexplained of it.
+
+        All of them follow from one inverse: the part of a block that the other
+        columns leave is that block's rows of the inverse, by the inverse of the
+        block itself. Columns that the others hardly foretell are left out.
+        """
+        places = np.concatenate([np.arange(*self.where[name].indices(len(self.gram))) for name in names])
+        inverse = np.linalg.inv(self.gram[np.ix_(places, places)] + RIDGE * np.eye(len(places)))
+        found, start = {}, 0
+        for name in names:
+            own = slice(start, start + self.tables[name].shape[1])
+            start = own.stop
+            pull = np.zeros(len(self.gram))
+            pull[places] = (np.linalg.inv(inverse[own, own]) @ inverse[own])[0]
+            left = float(pull @ self.gram @ pull)
+            if left < (1 - FORETOLD) * self.gram[self.where[name].start, self.where[name].start]:
+                found[name] = pull
+        return found
+
+
+def _measures(before: np.ndarray, now: np.ndarray, alike: np.ndarray, alike_now: np.ndarray) -> dict[str, Measure]:
+    """Return how what the others leave of a column moved: its mean, and its square beside that of like values."""
+    missed, missed_now = (before - before.mean()) ** 2, (now - before.mean()) ** 2
+    usual = np.bincount(alike, missed) / np.maximum(np.bincount(alike), 1)
+    return {"level": _measure(before, now), "bond": _measure(missed - usual[alike], missed_now - usual[alike_now])}
+
+
+def _alike(before: np.ndarray, now: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return groups of like values: a rainy week is not another bond because rain is hard to foretell."""
+    edges = np.unique(np.quantile(before, np.linspace(0, 1, GROUPS + 1)[1:-1], method="higher"))
+    return np.searchsorted(edges, before, side="right"), np.searchsorted(edges, now, side="right")
+
+
+def _measure(before: np.ndarray, now: np.ndarray) -> Measure:
+    """Compare two means of what is left when the others were asked."""
+    pooled = np.concatenate((before, now))
+    deviation = float(before.std())
+    if deviation < 1e-9:
+        return Measure(0.0, 0.0, 1.0)
+    variance = 1 / len(before) + 1 / len(now)
+    shift = (float(now.mean()) - float(before.mean())) / deviation
+    tail = 2 * float(special.ndtr(-abs(shift) / np.sqrt(variance)))
+    if abs(shift) > CLEAR * np.sqrt(variance):
+        shares, levels = _binned(pooled)
+        tail = mean_tail(shares, levels, float(now.mean() - pooled.mean()), len(now) * len(pooled) / len(before))
+    return Measure(shift, variance, tail)
+
+
+def _binned(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return shares and means of the values in narrow bins: as good as each on its own, and quicker."""
+    low, high = values.min(), values.max()
+    places = ((values - low) * (BINNED / (high - low))).astype(int) if high > low else np.zeros(len(values), int)
+    counts, sums = np.bincount(places), np.bincount(places, values)
+    return counts[counts > 0] / len(values), sums[counts > 0] / counts[counts > 0]
+
+
+def _read(sample: Sample, tables: Mapping[str, np.ndarray]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Return a sample's rows as scores, and which rows know each column; a column that is not there says nothing."""
+    matrix, columns = sample.matrix, list(sample.columns)
+    parts, known = [np.empty((len(sample), 0))], {}
+    for name, table in tables.items():
+        if name in columns:
+            places = matrix[:, columns.index(name)]
+            parts.append(table[places])
+            known[name] = places < ODD
+        else:
+            parts.append(np.zeros((len(sample), table.shape[1])))
+            known[name] = np.zeros(len(sample), dtype=bool)
+    return np.hstack(parts), known
+
+
+def _tables(reference: Profile) -> dict[str, np.ndarray]:
+    """Return the scores of all places by column; a column of one value has none."""
+    sample = reference.sample
+    numeric = {
+        name: _numeric_table(column)
+        for name, column in reference.columns.items()
+        if column.kind is Kind.NUMERIC and np.count_nonzero(column.bins) > 1
+    }
+    hot = {name: _one_hot(len(names)) for name, names in sample.names.items() if len(names) > 1}
+    tables = {**numeric, **{name: _named_table(name, sample, {**numeric, **hot}) for name in hot}}
+    return {name: tables[name] for name in reference.columns if name in tables and np.any(tables[name])}
+
+
+def _numeric_table(column: FeatureProfile) -> np.ndarray:
+    counts = np.array(column.bins, dtype=float)
+    first = scores.location(counts)
+    second = scores.waves(counts)[1]
+    table = np.zeros((MISSING + 1, 2 if np.count_nonzero(counts) > 2 else 1))
+    table[: len(counts), 0] = first / (np.sqrt(counts @ first**2 / counts.sum()) or 1.0)
+    if table.shape[1] > 1:
+        table[: len(counts), 1] = second
+    return table
+
+
+def _one_hot(names: int) -> np.ndarray:
+    return np.eye(MISSING + 1, min(names, ONE_HOT))
+
+
+def _named_table(name: str, sample: Sample, others: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Return one or two scores for each name, such that the other columns say most about them.
+
+    These are the first canonical variates between the names and the others.
+    """
+    places = sample.matrix[:, list(sample.columns).index(name)]
+    said, _ = _read(sample, {other: table for other, table in others.items() if other != name})
+    said = said - said.mean(axis=0)
+    said = said / np.where(said.std(axis=0) > 1e-9, said.std(axis=0), np.inf)
+    counts = np.bincount(places, minlength=MISSING + 1)[:OTHER].astype(float)
+    sums = np.zeros((MISSING + 1, said.shape[1]))
+    np.add.at(sums, places, said)
+    weight = np.sqrt(counts / max(counts.sum(), 1))
+    means = sums[:OTHER] / (counts + 10)[:, None]
+    left, _, _ = np.linalg.svd(weight[:, None] * means, full_matrices=False)
+    table = np.zeros((MISSING + 1, min(2, left.shape[1])))
+    for place in range(table.shape[1]):
+        score = np.divide(left[:, place], weight, out=np.zeros(OTHER), where=counts >= 10)
+        score -= counts @ score / max(counts.sum(), 1)
+        norm = np.sqrt(counts @ score**2 / max(counts.sum(), 1))
+        table[:OTHER, place] = score / norm * np.sign(score[np.abs(score).argmax()]) if norm > 1e-9 else 0.0
+    return table
