@@ -6,7 +6,8 @@ import os
 import secrets
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -58,10 +59,14 @@ class House:
     def processes(self) -> dict[str, Process]:
         """Return the services started earlier, alive or not, by name; empty on a fresh machine."""
         try:
-            content = read_json(self._file)
+            services = read_json(self._file)["services"]
+            return {name: Process.from_json(process) for name, process in services.items()}
         except FileNotFoundError:
             return {}
-        return {name: Process.from_json(process) for name, process in content["services"].items()}
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ServiceError(
+                f"{self._file} is damaged ({error}), so what runs is not known; end the services, then remove the file"
+            ) from None
 
     def status(self) -> dict[str, dict[str, Any]]:
         """Return ``{name: {"up": …, "url": …}}`` for every service, started or not."""
@@ -76,27 +81,33 @@ class House:
 
         Ports that somebody else has taken are replaced, and ``say`` is told.
         """
-        self.settings.state.mkdir(parents=True, exist_ok=True)
-        try:
-            with self._lock:
-                return self._up(say)
-        except Timeout:
-            raise ServiceError(f"another `make up` or `make down` holds {self._lock.lock_file}; wait for it") from None
+        with self._alone():
+            return self._up(say)
 
     def down(self) -> list[str]:
         """Stop everything; return the names of what was running."""
-        self.settings.state.mkdir(parents=True, exist_ok=True)
-        with self._lock:
+        with self._alone():
             running = [process for process in self.processes().values() if process.is_up]
             stop(running)
             return [process.name for process in running]
 
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        self.settings.state.mkdir(parents=True, exist_ok=True)
+        try:
+            with self._lock:
+                yield
+        except Timeout:
+            raise ServiceError(f"another `make up` or `make down` holds {self._lock.lock_file}; wait for it") from None
+
     def _up(self, say: Say) -> dict[str, Process]:
-        running = {name: process for name, process in self.processes().items() if process.is_up}
+        known = self.processes()
+        running = {name: process for name, process in known.items() if process.is_up}
         urls = self._addresses(running, say)
-        # a component that lives with an old address of another one would talk to nobody
-        moved = [process for name, process in running.items() if process.url and process.url != urls[name]]
-        stop(moved)
+        if any(known[name].url != url for name, url in urls.items() if name in known):
+            # one that died lost its port: whoever still lives with its old address would talk to nobody
+            stop(running.values())
+            running = {}
         env = self._environment(urls)
         started = dict(running)
         if "mlflow" not in running:
@@ -223,9 +234,12 @@ def _once(path: Path, content: str) -> None:
 
 
 def _told(settings: Settings) -> dict[str, str]:
-    """Return the settings that were changed for this process, for its children."""
-    names = ("project", "state", "specs", "lock", "data_registry", "data_remote", "ledger")
-    return {f"NIGHTSHIFT_{name.upper()}": str(getattr(settings, name)) for name in names}
+    """Return the settings of this process for its children: all but the addresses, which were chosen anew."""
+    return {
+        f"NIGHTSHIFT_{name.upper()}": str(getattr(settings, name))
+        for name in Settings.model_fields
+        if name not in PORTS
+    }
 
 
 def _is_ready(name: str, urls: Mapping[str, str]) -> bool:

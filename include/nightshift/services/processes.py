@@ -5,7 +5,8 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -17,7 +18,11 @@ from nightshift.errors import ServiceError
 STOP_SECONDS = 25.0
 _CHILDREN: dict[int, "subprocess.Popen[bytes]"] = {}
 """Handles of what this very process started: dropped while the child runs they complain, and none would reap it."""
+CLOCK_SECONDS = 2.0
+"""How far the kernel's idea of when a process began may move while clocks are set; pids come again much later."""
 PORTS_TRIED = 100
+PORT_MAX = 65_535
+LOG_TAIL_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True)
@@ -54,14 +59,17 @@ class Process:
         """Whether this very process lives; a zombie does not."""
         try:
             process = psutil.Process(self.pid)
-            return process.create_time() == self.started and process.status() != psutil.STATUS_ZOMBIE
+            same = abs(process.create_time() - self.started) < CLOCK_SECONDS
+            return same and process.status() != psutil.STATUS_ZOMBIE
         except psutil.Error:
             return False
 
     def last_words(self, lines: int = 15) -> str:
         """Return the end of its log; empty if it said nothing."""
         try:
-            return "\n".join(Path(self.log).read_text(errors="replace").splitlines()[-lines:])
+            with Path(self.log).open("rb") as log:
+                log.seek(max(0, log.seek(0, os.SEEK_END) - LOG_TAIL_BYTES))
+                return "\n".join(log.read().decode(errors="replace").splitlines()[-lines:])
         except OSError:
             return ""
 
@@ -82,21 +90,22 @@ def stop(processes: Iterable[Process], *, seconds: float = STOP_SECONDS) -> None
     groups = [process.pid for process in processes if process.is_up]
     families = [member for pid in groups for member in _family(pid)]
     for pid in groups:
-        _signal(pid, signal.SIGTERM)
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
     _, stubborn = psutil.wait_procs(families, timeout=seconds)
     for member in stubborn:
-        try:
+        with suppress(psutil.NoSuchProcess):
             member.kill()
-        except psutil.NoSuchProcess:
-            continue
     psutil.wait_procs(stubborn, timeout=seconds)
     for pid in groups:
+        with suppress(ProcessLookupError):  # what they started when they were asked to end; each had its own group
+            os.killpg(pid, signal.SIGKILL)
         if child := _CHILDREN.pop(pid, None):
             child.wait()
 
 
 def wait_until_ready(
-    processes: Mapping[str, Process], *, ready: Any, seconds: float, poll_seconds: float = 0.3
+    processes: Mapping[str, Process], *, ready: Callable[[str], bool], seconds: float, poll_seconds: float = 0.3
 ) -> None:
     """Return once ``ready(name)`` holds for each process.
 
@@ -128,11 +137,11 @@ def free_port(preferred: int, *, taken: Iterable[int] = ()) -> int:
     ServiceError
         If a hundred ports in a row are taken.
     """
-    avoid = set(taken)
-    for port in range(preferred, preferred + PORTS_TRIED):
+    avoid, last = set(taken), min(preferred + PORTS_TRIED - 1, PORT_MAX)
+    for port in range(preferred, last + 1):
         if port not in avoid and _is_free(port):
             return port
-    raise ServiceError(f"ports {preferred} to {preferred + PORTS_TRIED - 1} are all taken; free one of them")
+    raise ServiceError(f"ports {preferred} to {last} are all taken; free one of them")
 
 
 def _is_free(port: int) -> bool:
@@ -151,10 +160,3 @@ def _family(pid: int) -> list[psutil.Process]:
         return [process, *process.children(recursive=True)]
     except psutil.NoSuchProcess:
         return []
-
-
-def _signal(pid: int, number: int) -> None:
-    try:
-        os.kill(pid, number)
-    except ProcessLookupError:
-        return
