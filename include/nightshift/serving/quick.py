@@ -64,9 +64,11 @@ class Quick:
         names = tuple(columns.kinds)
         numeric = [place for place, name in enumerate(names) if columns.kinds[name] == "numeric"]
         self._width = len(names)
-        self._lower = np.array([max(lower.get(names[place], -LARGEST), -LARGEST) for place in numeric])
-        self._upper = np.array([min(upper.get(names[place], LARGEST), LARGEST) for place in numeric])
-        self._numeric = list(zip(numeric, self._lower.tolist(), self._upper.tolist(), strict=True))
+        lowest = [max(lower.get(names[place], -LARGEST), -LARGEST) for place in numeric]
+        highest = [min(upper.get(names[place], LARGEST), LARGEST) for place in numeric]
+        self._numeric_places = numeric
+        self._numeric = list(zip(numeric, lowest, highest, strict=True))
+        self._lower, self._upper = np.array(lowest)[:, np.newaxis], np.array(highest)[:, np.newaxis]
         self._texts = [
             (place, {**codes[name], **({None: np.nan} if name in may_be_null else {})})
             for place, name in enumerate(names)
@@ -136,11 +138,12 @@ class Quick:
     def _encode_many(self, columns: Sequence[Column]) -> tuple[npt.NDArray[np.float32], Sequence[int]]:
         matrix = np.empty((len(columns[0]), self._width), dtype=np.float64)
         unclean: set[int] = set()
-        for place, lower, upper in self._numeric:
-            matrix[:, place] = numbers = np.array(columns[place], dtype=np.float64)
-            outside = (numbers < lower) | (numbers > upper)
+        if self._numeric:
+            numbers: Floats = np.array([columns[place] for place in self._numeric_places], dtype=np.float64)
+            outside = (numbers < self._lower) | (numbers > self._upper)
             if outside.any():
-                unclean.update(np.flatnonzero(outside).tolist())
+                unclean.update(np.flatnonzero(outside.any(axis=0)).tolist())
+            matrix[:, self._numeric_places] = numbers.T
         for place, codes in self._texts:
             found = list(map(codes.get, columns[place]))
             if None in found:

@@ -4,6 +4,7 @@ import asyncio
 import ipaddress
 import resource
 import socket
+import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 CONNECTIONS_MAX = 4096
 GRACE_SECONDS = 10
 SPARE_FILES = 128
+SWITCH_SECONDS = 0.0005
+"""How long a thread with a large request may hold the interpreter while small ones and the disk's thread wait."""
 
 
 def serve(settings: Settings, *, host: str, port: int, package: Path | None = None) -> None:
@@ -48,6 +51,7 @@ def serve(settings: Settings, *, host: str, port: int, package: Path | None = No
     app = create_app(settings, package)
     check_is_guarded(app, host)
     app.open()
+    sys.setswitchinterval(SWITCH_SECONDS)
     listening = listen(host, port)
     try:
         with suppress(KeyboardInterrupt):
