@@ -1,6 +1,6 @@
 """The middle of a build: trained, profiled, packaged, judged."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pandas as pd
@@ -103,8 +103,9 @@ def _windows(rows: pd.DataFrame, spec: ModelSpec) -> list[pd.DataFrame]:
     """Return the rows of each whole window that the monitor would judge, oldest first."""
     starts = rows[spec.time.column].dt.floor("D")
     number = (starts.max() - starts) // spec.monitor.window
+    count = (starts.max() - starts.min() + timedelta(days=1)) // spec.monitor.window
     sizes = number.value_counts()
-    whole = sizes[sizes >= spec.monitor.rows_min].index.sort_values(ascending=False)
+    whole = sizes[(sizes >= spec.monitor.rows_min) & (sizes.index < count)].index.sort_values(ascending=False)
     return [rows[number == place] for place in whole]
 
 
