@@ -31,7 +31,8 @@ class Settings(BaseSettings):
     Relative paths are below ``project``. ``data_registry`` and ``data_remote``
     may be any address git and DVC understand; ``ledger`` is a SQLAlchemy URL;
     ``serving_keys`` is a file of callers' keys, without which serving listens on
-    loopback only.
+    loopback only; ``serving_shadow`` is the share of requests that a newer release
+    answers beside the champion, unseen.
     """
 
     model_config = SettingsConfigDict(
@@ -53,6 +54,7 @@ class Settings(BaseSettings):
     log_fsync: Literal["answer", "interval"] = "answer"
     serving_poll_seconds: float = Field(default=2.0, gt=0, allow_inf_nan=False)
     serving_keys: str = ""
+    serving_shadow: float = Field(default=0.0, ge=0, le=1)
 
     @model_validator(mode="before")
     @classmethod

@@ -105,6 +105,9 @@ class FakeRegistry:
             raise self.trouble
         return FakeRelease(self.alias) if model == "rides" and self.alias else None
 
+    def versions(self, model: str) -> list[FakeRelease]:
+        return [FakeRelease(version) for version in self.packages]
+
     def fetch(self, model: str, version: str) -> Path:
         if version not in self.packages:
             raise ReleaseError(f"{model} has no version {version}")

@@ -88,7 +88,7 @@ async def test_while_the_disk_stands_still_callers_are_told_to_come_again_and_no
     assert {status for status, _ in answered} == {200}
     assert afterwards[0] == 200
     await written.close()
-    predict.close()
+    await predict.close()
 
 
 async def ask(predict: Predict, body: bytes) -> tuple[int, dict[bytes, bytes]]:

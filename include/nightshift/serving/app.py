@@ -22,11 +22,11 @@ from nightshift.serving.endpoints import add_endpoints
 from nightshift.serving.loader import Champions, Loader, Registry, open_live
 from nightshift.serving.metrics import Metrics
 from nightshift.serving.predict import Predict, asked_model
-from nightshift.serving.run import serve
+from nightshift.serving.run import check_is_guarded, run
+from nightshift.serving.shadow import Shadow
 from nightshift.serving.wire import Message, Receive, Send
 from nightshift.settings import Settings
 
-__all__ = ["App", "create_app", "serve"]
 REGISTRY_SECONDS = 5.0
 log = logging.getLogger(__name__)
 
@@ -46,7 +46,8 @@ class App:
         self._logs: dict[str, GroupCommit] = {}
         registry = registry or ModelRegistry(settings.mlflow, settings.releases, wait_seconds=REGISTRY_SECONDS)
         self._loader = Loader(self.champions, settings, registry, on_trouble=Alarm(settings))
-        self._predict = Predict(self.champions, self._log_of, self._metrics, self.access)
+        shadow = Shadow(settings.serving_shadow, self._metrics) if settings.serving_shadow > 0 else None
+        self._predict = Predict(self.champions, self._log_of, self._metrics, self.access, shadow)
         self._is_open = False
         self.api = self._describe()
 
@@ -107,9 +108,9 @@ class App:
             following.cancel()
             with suppress(asyncio.CancelledError):
                 await following
+        await self._predict.close()
         for written in self._logs.values():
             await written.close()
-        self._predict.close()
 
     def _warm(self) -> None:
         for live in self.champions.all():
@@ -152,6 +153,33 @@ def create_app(settings: Settings, package: Path | None = None, *, registry: Reg
         If the file of keys cannot be used.
     """
     return App(settings, package, registry)
+
+
+def serve(settings: Settings, *, host: str, port: int, package: Path | None = None) -> None:
+    """Serve until told to stop (SIGTERM, SIGINT); requests under way are answered first.
+
+    Parameters
+    ----------
+    settings
+        Folders, addresses, keys, how durable the log is.
+    host, port
+        Where to listen; anything but this machine's loopback takes keys.
+    package
+        Serve this package only, without a registry.
+
+    Raises
+    ------
+    SettingsError
+        If others could reach it and there are no keys, or the keys cannot be read.
+    PackageError
+        If the package to serve is not what it should be.
+    ServiceError
+        If the address cannot be listened on.
+    """
+    app = create_app(settings, package)
+    check_is_guarded(app.access, host)
+    app.open()
+    run(app, host=host, port=port)
 
 
 async def _refuse(_request: Request, refusal: Any) -> Response:

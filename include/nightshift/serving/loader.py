@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -79,6 +79,8 @@ class Champions:
         self._live: dict[str, Live] = {}
         self.troubles: dict[str, str] = {}
         """Why a model is not the registry's champion, by model; what answers is the last good one."""
+        self.challengers: dict[str, Live] = {}
+        """The newest releases that are newer than the champion, by model; empty unless they shall answer beside."""
 
     def get(self, model: str) -> Live | None:
         return self._live.get(model)
@@ -94,6 +96,8 @@ class Registry(Protocol):
     """What is asked of the model registry."""
 
     def champion(self, model: str) -> Any: ...
+
+    def versions(self, model: str) -> Sequence[Any]: ...
 
     def fetch(self, model: str, version: str) -> Path: ...
 
@@ -155,6 +159,8 @@ class Loader:
                     self._champions.troubles.pop(name, None)
                     if live is not None:
                         self._swap(live)
+                    if self._settings.serving_shadow > 0:
+                        await self._look_for_challenger(name)
 
     async def pin(self, model: str, version: str) -> None:
         """Let ``version`` answer, and go on answering whoever becomes champion.
@@ -175,6 +181,22 @@ class Loader:
             live = self._champions.get(model)
             if live is not None and live.is_pinned:
                 self._swap(replace(live, is_pinned=False))
+
+    async def _look_for_challenger(self, name: str) -> None:
+        """Keep the newest release that came after the one that answers; one that cannot be opened is none."""
+        live, now = self._champions.get(name), self._champions.challengers.get(name)
+        if live is None:
+            return
+        try:
+            releases = await asyncio.to_thread(self._registry.versions, name)
+            newest = releases[-1].version if releases else live.version
+            if int(newest) <= int(live.version):
+                self._champions.challengers.pop(name, None)
+            elif now is None or now.version != newest:
+                folder = await asyncio.to_thread(self._registry.fetch, name, newest)
+                self._champions.challengers[name] = await asyncio.to_thread(open_live, folder, version=newest)
+        except (NightshiftError, OSError, ValueError) as error:
+            log.warning("no challenger of %s: %s", name, error)
 
     def _newer(self, name: str) -> Live | None:
         """Return the registry's champion opened, or none if it answers already."""

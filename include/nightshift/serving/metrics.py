@@ -23,6 +23,7 @@ class Metrics:
     def __init__(self, state: Callable[[], Iterable[tuple[str, str, dict[str, float]]]] = lambda: ()) -> None:
         self._state = state
         self._requests: dict[tuple[str, int], int] = defaultdict(int)
+        self._shadows: dict[tuple[str, str], int] = defaultdict(int)
         self._rows: dict[tuple[str, str], int] = defaultdict(int)
         self._buckets: dict[str, list[int]] = defaultdict(lambda: [0] * (len(BOUNDS) + 1))
         self._seconds: dict[str, float] = defaultdict(float)
@@ -37,6 +38,10 @@ class Metrics:
         """Count answered rows."""
         self._rows[model, version] += rows
 
+    def count_shadow(self, model: str, outcome: str) -> None:
+        """Count one request that a challenger was to answer too."""
+        self._shadows[model, outcome] += 1
+
     def collect(self) -> Iterable[Metric]:
         """Yield everything as Prometheus families."""
         requests = CounterMetricFamily("nightshift_requests", "Prediction requests.", labels=["model", "status"])
@@ -48,7 +53,10 @@ class Metrics:
         seconds = HistogramMetricFamily("nightshift_request_seconds", "Time to an answer.", labels=["model"])
         for model, counts in list(self._buckets.items()):
             seconds.add_metric([model], _cumulative(counts), self._seconds[model])
-        yield from (requests, rows, seconds)
+        shadows = CounterMetricFamily("nightshift_shadow", "Requests for the challenger.", labels=["model", "outcome"])
+        for (model, outcome), count in list(self._shadows.items()):
+            shadows.add_metric([model, outcome], count)
+        yield from (requests, rows, seconds, shadows)
         for name, text, values in self._state():
             gauge = GaugeMetricFamily(name, text, labels=["model"])
             for model, value in values.items():

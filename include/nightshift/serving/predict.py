@@ -11,21 +11,16 @@ import secrets
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Any
 
 from nightshift.errors import LogBusyError, PredictionLogError
 from nightshift.predictions.commit import GroupCommit
-from nightshift.predictions.frames import frame
-from nightshift.predictions.record import Answered, Columns, Flaw, Refused, outcome, prediction_id
-from nightshift.predictions.record import encode as encode_entry
 from nightshift.serving.access import Access, Key, Role
-from nightshift.serving.answers import Answer, Prediction, RefusalError, Scored, encode, unavailable
-from nightshift.serving.arrow import read_arrow
+from nightshift.serving.answers import RefusalError, unavailable
 from nightshift.serving.loader import Champions, Live
 from nightshift.serving.metrics import Metrics
 from nightshift.serving.retries import Retries
-from nightshift.serving.validation import Admitted, Door, TurnedAwayError
+from nightshift.serving.shadow import Shadow
+from nightshift.serving.thinking import Asked, admit_arrow, admit_json, think
 from nightshift.serving.wire import Bodies, Headers, Message, Receive, Send, is_arrow, respond
 
 PREFIX, SUFFIX = "/v1/models/", "/predict"
@@ -33,7 +28,6 @@ REQUEST_ID_MAX = 128
 LARGE_BYTES = 128 * 1024
 """A larger body is worked on beside the event loop, so that others need not wait for it."""
 LARGE_AT_ONCE = 2
-NO_FLAWS: list[Flaw] = []
 log = logging.getLogger(__name__)
 
 
@@ -44,26 +38,6 @@ def asked_model(path: str) -> str | None:
     ('flight_delay', None)
     """
     return path[len(PREFIX) : -len(SUFFIX)] if path.startswith(PREFIX) and path.endswith(SUFFIX) else None
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """One request: who answers it, its name, its bytes, and how they are read."""
-
-    live: Live
-    request_id: str
-    body: bytes
-    read: Callable[[Door, bytes, int], Admitted]
-
-
-@dataclass(frozen=True, slots=True)
-class Thought:
-    """What one request came to: the frame for the log, and the answer or the refusal that may leave after it."""
-
-    frame: bytes
-    rows: int
-    answer: bytes = b""
-    refusal: RefusalError | None = None
 
 
 class Predict:
@@ -79,15 +53,23 @@ class Predict:
         What is counted.
     access
         Who may ask.
+    shadow
+        Lets challengers answer beside; none if nobody shall.
     """
 
     def __init__(
-        self, champions: Champions, log_of: Callable[[str], GroupCommit], metrics: Metrics, access: Access
+        self,
+        champions: Champions,
+        log_of: Callable[[str], GroupCommit],
+        metrics: Metrics,
+        access: Access,
+        shadow: Shadow | None = None,
     ) -> None:
         self._champions = champions
         self._log_of = log_of
         self._metrics = metrics
         self._access = access
+        self._shadow = shadow
         self._bodies = Bodies()
         self._retries = Retries()
         self._pool = ThreadPoolExecutor(LARGE_AT_ONCE, thread_name_prefix="large-request")
@@ -109,8 +91,10 @@ class Predict:
         await respond(scope, send, status, body, headers)
         self._metrics.observe(model if live else "", status, time.perf_counter() - began)
 
-    def close(self) -> None:
-        """Let go of the threads for large requests."""
+    async def close(self) -> None:
+        """Wait for what goes on beside the answers, and let go of its threads."""
+        if self._shadow is not None:
+            await self._shadow.close()
         self._pool.shutdown()
 
     async def _answer(self, live: Live | None, model: str, headers: Headers, receive: Receive) -> bytes:
@@ -155,6 +139,9 @@ class Predict:
         if thought.refusal is not None:
             raise thought.refusal
         self._metrics.count_rows(live.model, live.version, thought.rows)
+        challenger = self._champions.challengers.get(live.model) if self._shadow else None
+        if self._shadow is not None and challenger is not None:
+            self._shadow.follow(asked, challenger, self._log_of(f"{live.model}/shadow"), now)
         return thought.answer
 
     @staticmethod
@@ -163,64 +150,6 @@ class Predict:
             written.check_room()
         except (PredictionLogError, LogBusyError) as error:
             raise unavailable(str(error)) from None
-
-
-def admit_json(door: Door, body: bytes, now: int) -> Admitted:
-    """Return the rows of a JSON body."""
-    return door.admit(body, now)
-
-
-def admit_arrow(door: Door, body: bytes, now: int) -> Admitted:
-    """Return the rows of an Arrow IPC stream."""
-    return door.admit_rows(read_arrow(body), now)
-
-
-def think(asked: Asked, now: int) -> Thought:
-    """Return what a request comes to; nothing leaves before it is remembered. ``now`` is microseconds since 1970.
-
-    Raises
-    ------
-    RefusalError
-        If the body is no request; there is no row to remember.
-    """
-    live, request_id, columns = asked.live, asked.request_id, asked.live.columns
-    try:
-        admitted = asked.read(live.door, asked.body, now)
-    except TurnedAwayError as turned:
-        entry = Refused(request_id, now, columns.version, turned.rows)
-        return Thought(frame(encode_entry(entry)), 0, refusal=turned)
-    outputs = live.package.predict_encoded(admitted.matrix).tolist()
-    answered = Answered(
-        id=request_id,
-        at=now,
-        version=columns.version,
-        rows=admitted.rows,
-        outputs=outputs,
-        keys=admitted.keys,
-        times=admitted.times,
-        flaws=admitted.flaws,
-    )
-    answer = Answer(columns.model, columns.version, _predictions(live, request_id, admitted, outputs))
-    return Thought(frame(encode_entry(answered)), len(outputs), answer=encode(answer))
-
-
-def _predictions(live: Live, request_id: str, admitted: Admitted, outputs: list[Any]) -> list[Any]:
-    columns, flaws = live.columns, admitted.flaws
-    if columns.task == "multiclass":
-        return [_scored(columns, request_id, row, output, flaws) for row, output in enumerate(outputs)]
-    predictions = []
-    for row, output in enumerate(outputs):
-        prediction, probability, _ = outcome(columns, output)
-        predictions.append(
-            Prediction(prediction_id(request_id, row), prediction, probability, flaws.get(row, NO_FLAWS))
-        )
-    return predictions
-
-
-def _scored(columns: Columns, request_id: str, row: int, output: Any, flaws: dict[int, list[Flaw]]) -> Scored:
-    prediction, probability, probabilities = outcome(columns, output)
-    by_class = dict(zip(columns.classes, probabilities, strict=True))
-    return Scored(prediction_id(request_id, row), prediction, probability, flaws.get(row, NO_FLAWS), by_class)
 
 
 def _name(given: bytes, caller: Key, body: bytes) -> str:

@@ -1,23 +1,20 @@
-"""Running the serving app on a port."""
+"""Running an ASGI app on a port, guarded."""
 
 import asyncio
 import ipaddress
 import resource
 import socket
 import sys
-from contextlib import suppress
-from pathlib import Path
-from typing import TYPE_CHECKING
+from contextlib import closing, suppress
+from typing import Any
 
 import uvicorn
 
 from nightshift.errors import ServiceError, SettingsError
+from nightshift.serving.access import Access
 from nightshift.serving.guard import GuardedProtocol, sweep
-from nightshift.settings import Settings
 
-if TYPE_CHECKING:
-    from nightshift.serving.app import App
-
+ASGIApplication = Any
 CONNECTIONS_MAX = 4096
 GRACE_SECONDS = 10
 SPARE_FILES = 128
@@ -25,42 +22,26 @@ SWITCH_SECONDS = 0.0005
 """How long a thread with a large request may hold the interpreter while small ones and the disk's thread wait."""
 
 
-def serve(settings: Settings, *, host: str, port: int, package: Path | None = None) -> None:
-    """Serve until told to stop (SIGTERM, SIGINT); requests under way are answered first.
-
-    Parameters
-    ----------
-    settings
-        Folders, addresses, keys, how durable the log is.
-    host, port
-        Where to listen; anything but this machine's loopback takes keys.
-    package
-        Serve this package only, without a registry.
+def run(app: ASGIApplication, *, host: str, port: int) -> None:
+    """Run an app until told to stop (SIGTERM, SIGINT); requests under way are answered first.
 
     Raises
     ------
-    SettingsError
-        If others could reach it and there are no keys, or the keys cannot be read.
-    PackageError
-        If the package to serve is not what it should be.
     ServiceError
         If the address cannot be listened on.
     """
-    from nightshift.serving.app import create_app
-
-    app = create_app(settings, package)
-    check_is_guarded(app, host)
-    app.open()
     sys.setswitchinterval(SWITCH_SECONDS)
-    listening = listen(host, port)
-    try:
-        with suppress(KeyboardInterrupt):
-            _run(app, listening)
-    finally:
-        listening.close()
+    config = _config(app)
+    server = uvicorn.Server(config)
+    with (
+        closing(listen(host, port)) as listening,
+        suppress(KeyboardInterrupt),
+        asyncio.Runner(loop_factory=config.get_loop_factory()) as runner,
+    ):
+        runner.run(_serve(server, listening))
 
 
-def check_is_guarded(app: "App", host: str) -> None:
+def check_is_guarded(access: Access, host: str) -> None:
     """Refuse to be reached by others without keys.
 
     Raises
@@ -68,7 +49,7 @@ def check_is_guarded(app: "App", host: str) -> None:
     SettingsError
         If ``host`` is not this machine's loopback and there are no keys.
     """
-    if app.access.keys or is_loopback(host):
+    if access.keys or is_loopback(host):
         return
     raise SettingsError(
         f"serving would listen on {host}, where others reach it, and has no keys; "
@@ -105,8 +86,8 @@ def listen(host: str, port: int) -> socket.socket:
         ) from None
 
 
-def _run(app: "App", listening: socket.socket) -> None:
-    config = uvicorn.Config(
+def _config(app: ASGIApplication) -> uvicorn.Config:
+    return uvicorn.Config(
         app,
         http=GuardedProtocol,
         ws="none",
@@ -114,14 +95,11 @@ def _run(app: "App", listening: socket.socket) -> None:
         log_level="warning",
         access_log=False,
         server_header=False,
-        proxy_headers=False,
         date_header=False,
+        proxy_headers=False,
         limit_concurrency=_connections(),
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
-    server = uvicorn.Server(config)
-    with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
-        runner.run(_serve(server, listening))
 
 
 async def _serve(server: uvicorn.Server, listening: socket.socket) -> None:

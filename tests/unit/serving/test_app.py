@@ -358,6 +358,37 @@ async def test_a_version_that_cannot_be_had_is_not_pinned(settings: Settings, pa
     assert (still["version"], still["pinned"]) == ("1", False)
 
 
+async def test_a_challenger_answers_beside_the_champion_unseen_and_under_the_same_ids(
+    settings: Settings, package: Path, other_package: Path
+) -> None:
+    registry = FakeRegistry({"1": package, "2": other_package}, "1")
+    shadowed = settings.model_copy(update={"serving_shadow": 1.0})
+    async with in_process(create_app(shadowed, registry=registry)) as http:
+        await until(http, "/v1/models/rides", version="1")
+        seen = await until_shadowed(http)
+
+    expected = float(open_package(other_package).predict([ROW])[0])
+    log = PredictionLog(settings.predictions / "rides" / "shadow")
+    log.compact()
+    kept = log.window(datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))[0]
+    assert {answer["version"] for answer in seen} == {"1"}
+    assert set(kept["version"]) == {"2"}
+    assert set(kept["prediction_id"]) <= {one["prediction_id"] for answer in seen for one in answer["predictions"]}
+    assert kept["probability"].tolist() == pytest.approx([expected] * len(kept))
+    assert set(remembered(settings)["version"]) == {"1"}
+
+
+async def until_shadowed(http: httpx.AsyncClient) -> list[dict[str, Any]]:
+    """Ask until a challenger has answered beside; return what was seen."""
+    seen = []
+    for _ in range(500):
+        seen.append((await http.post(PREDICT, json={"row": ROW})).json())
+        if 'outcome="answered"' in (await http.get("/metrics")).text:
+            return seen
+        await asyncio.sleep(0.01)
+    raise AssertionError("no challenger ever answered")
+
+
 async def test_without_any_model_it_lives_but_is_not_ready(settings: Settings) -> None:
     async with in_process(create_app(settings, registry=FakeRegistry({}))) as http:
         live, ready = await http.get("/v1/health/live"), await http.get("/v1/health/ready")

@@ -1,0 +1,96 @@
+"""What one request comes to: rows let in or turned away, answers, and the entry that remembers them.
+
+Nothing here waits, writes or sends: it may run in the event loop or beside it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from nightshift.predictions.frames import frame
+from nightshift.predictions.record import Answered, Columns, Flaw, Refused, outcome, prediction_id
+from nightshift.predictions.record import encode as encode_entry
+from nightshift.serving.answers import Answer, Prediction, RefusalError, Scored, encode
+from nightshift.serving.arrow import read_arrow
+from nightshift.serving.loader import Live
+from nightshift.serving.validation import Admitted, Door, TurnedAwayError
+
+NO_FLAWS: list[Flaw] = []
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One request: who answers it, its name, its bytes, and how they are read."""
+
+    live: Live
+    request_id: str
+    body: bytes
+    read: Callable[[Door, bytes, int], Admitted]
+
+
+@dataclass(frozen=True, slots=True)
+class Thought:
+    """What one request came to: the frame for the log, and the answer or the refusal that may leave after it."""
+
+    frame: bytes
+    rows: int
+    answer: bytes = b""
+    refusal: RefusalError | None = None
+
+
+def admit_json(door: Door, body: bytes, now: int) -> Admitted:
+    """Return the rows of a JSON body."""
+    return door.admit(body, now)
+
+
+def admit_arrow(door: Door, body: bytes, now: int) -> Admitted:
+    """Return the rows of an Arrow IPC stream."""
+    return door.admit_rows(read_arrow(body), now)
+
+
+def think(asked: Asked, now: int) -> Thought:
+    """Return what a request comes to; nothing leaves before it is remembered. ``now`` is microseconds since 1970.
+
+    Raises
+    ------
+    RefusalError
+        If the body is no request; there is no row to remember.
+    """
+    live, request_id, columns = asked.live, asked.request_id, asked.live.columns
+    try:
+        admitted = asked.read(live.door, asked.body, now)
+    except TurnedAwayError as turned:
+        entry = Refused(request_id, now, columns.version, turned.rows)
+        return Thought(frame(encode_entry(entry)), 0, refusal=turned)
+    outputs = live.package.predict_encoded(admitted.matrix).tolist()
+    answered = Answered(
+        id=request_id,
+        at=now,
+        version=columns.version,
+        rows=admitted.rows,
+        outputs=outputs,
+        keys=admitted.keys,
+        times=admitted.times,
+        flaws=admitted.flaws,
+    )
+    answer = Answer(columns.model, columns.version, _predictions(live, request_id, admitted, outputs))
+    return Thought(frame(encode_entry(answered)), len(outputs), answer=encode(answer))
+
+
+def _predictions(live: Live, request_id: str, admitted: Admitted, outputs: list[Any]) -> list[Any]:
+    columns, flaws = live.columns, admitted.flaws
+    if columns.task == "multiclass":
+        return [_scored(columns, request_id, row, output, flaws) for row, output in enumerate(outputs)]
+    predictions = []
+    for row, output in enumerate(outputs):
+        prediction, probability, _ = outcome(columns, output)
+        predictions.append(
+            Prediction(prediction_id(request_id, row), prediction, probability, flaws.get(row, NO_FLAWS))
+        )
+    return predictions
+
+
+def _scored(columns: Columns, request_id: str, row: int, output: Any, flaws: dict[int, list[Flaw]]) -> Scored:
+    prediction, probability, probabilities = outcome(columns, output)
+    by_class = dict(zip(columns.classes, probabilities, strict=True))
+    return Scored(prediction_id(request_id, row), prediction, probability, flaws.get(row, NO_FLAWS), by_class)
