@@ -7,25 +7,17 @@ from airflow.sdk import DAG, AssetOrTimeSchedule, CronTriggerTimetable, Param
 from nightshift.spec import ModelSpec
 from nightshift_airflow.assets import champion_asset, retrain_asset
 from nightshift_airflow.declared import declared_models, page, refuse
+from nightshift_airflow.forms import moment, switch
 from nightshift_airflow.operators import StepOperator
 
 FORM = {
-    "as_of": Param(
-        None,
-        type=["null", "string"],
-        format="date-time",
-        title="As of",
-        description="Build from what was known at this moment (UTC). Empty: now, or the end of the source's calendar.",
+    "as_of": moment(
+        "As of", "Build from what was known at this moment (UTC). Empty: now, or the end of the source's calendar."
     ),
     "reason": Param("", type="string", maxLength=500, title="Reason", description="Why you want this build; kept."),
-    "promote": Param(
-        True, type="boolean", title="Promote", description="Off: register what passes, let nothing go live."
-    ),
-    "allow_unreproducible": Param(
-        False,
-        type="boolean",
-        title="Allow an unreproducible release",
-        description="Go on with an edited checkout; the release is marked *not reproducible*.",
+    "promote": switch("Promote", "Off: register what passes, let nothing go live.", on=True),
+    "allow_unreproducible": switch(
+        "Allow an unreproducible release", "Go on with an edited checkout; the release is marked *not reproducible*."
     ),
 }
 

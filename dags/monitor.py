@@ -2,33 +2,21 @@
 
 from datetime import UTC, datetime, timedelta
 
-from airflow.sdk import DAG, CronDataIntervalTimetable, Param
+from airflow.sdk import DAG, CronDataIntervalTimetable
 
 from nightshift.spec import ModelSpec
 from nightshift_airflow.assets import retrain_asset
 from nightshift_airflow.declared import declared_models, page, refuse
+from nightshift_airflow.forms import moment, switch
 from nightshift_airflow.operators import StepOperator
 
 FORM = {
-    "start": Param(
-        None,
-        type=["null", "string"],
-        format="date-time",
-        title="Start of the window",
-        description="First moment to judge (UTC, the model's own time). Empty: one window before the end.",
+    "start": moment(
+        "Start of the window", "First moment to judge (UTC, the model's own time). Empty: one window before the end."
     ),
-    "end": Param(
-        None,
-        type=["null", "string"],
-        format="date-time",
-        title="End of the window",
-        description="Moment after the last one to judge. Empty: the end of the run's interval.",
-    ),
-    "allow_unreproducible": Param(
-        False,
-        type="boolean",
-        title="Allow an unreproducible retrain",
-        description="If this window asks for a retrain, let it run on an edited checkout.",
+    "end": moment("End of the window", "Moment after the last one to judge. Empty: the end of the run's interval."),
+    "allow_unreproducible": switch(
+        "Allow an unreproducible retrain", "If this window asks for a retrain, let it run on an edited checkout."
     ),
 }
 
