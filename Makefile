@@ -1,7 +1,8 @@
-# Everything is installed below the project folder; nothing outside it is touched.
+# Everything is installed below the project folder, package caches too.
 .DEFAULT_GOAL := help
 PYTHON ?= python3.11
 BIN := .venv/bin
+export UV_CACHE_DIR := $(CURDIR)/.venv/cache
 INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --compile-bytecode
 COMPILE := UV_NO_CONFIG=1 $(BIN)/uv pip compile --quiet --upgrade --no-annotate --generate-hashes --python-version 3.11 --custom-compile-command "make lock"
 SETUP := .venv/.installed
@@ -17,7 +18,7 @@ $(SETUP): requirements.txt pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@echo "installing the locked packages into .venv (a few minutes on the first time)"
 	@sed -n '/^uv==/,/[^\\]$$/p' requirements-dev.txt > .venv/uv.txt
-	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r .venv/uv.txt
+	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-cache-dir --require-hashes -r .venv/uv.txt
 	@# two packages come as source only; they are built by the lock's own setuptools, so that nothing unhashed runs
 	@sed -n '/^setuptools==/,/[^\\]$$/p' requirements.txt > .venv/setuptools.txt
 	@$(INSTALL) -r .venv/setuptools.txt

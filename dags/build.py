@@ -14,10 +14,12 @@ FORM = {
     "as_of": moment(
         "As of", "Build from what was known at this moment (UTC). Empty: now, or the end of the source's calendar."
     ),
-    "reason": Param("", type="string", maxLength=500, title="Reason", description="Why you want this build; kept."),
+    "reason": Param(
+        None, type=["null", "string"], maxLength=500, title="Reason", description="Why you want this build; kept."
+    ),
     "promote": switch("Promote", "Off: register what passes, let nothing go live.", on=True),
     "allow_unreproducible": switch(
-        "Allow an unreproducible release", "Go on with an edited checkout; the release is marked *not reproducible*."
+        "Allow an unreproducible release", "Go on with an edited checkout; the release is marked as not reproducible."
     ),
 }
 

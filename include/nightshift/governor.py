@@ -71,12 +71,12 @@ def decide(policy: Governor, situation: Situation) -> Decision:
     >>> decide(Governor(wanted=2, nights=3), seen).sentence
     'retrain: 2 of the last 3 windows were not healthy, 2 are wanted'
     >>> decide(Governor(wanted=3, nights=3), seen).sentence
-    'not, because 2 of the last 3 windows were not healthy and 3 are wanted'
+    'no retrain, because 2 of the last 3 windows were not healthy and 3 are wanted'
     """
     for rule in (_verdict_forbids, _champion_learned, _too_few, _build_in_flight, _resting):
         reason = rule(policy, situation)
         if reason:
-            return Decision(False, reason[0], f"not, because {reason[1]}")
+            return Decision(False, reason[0], f"no retrain, because {reason[1]}")
     sick, seen = _sick_windows(policy, situation)
     return Decision(
         True,

@@ -496,6 +496,11 @@ def load_specs(folder: Path) -> dict[str, ModelSpec]:
     return specs
 
 
+def declared_names(folder: Path) -> list[str]:
+    """Return the names of the files in ``folder`` that could declare a model, sorted; empty if there is none."""
+    return sorted(path.stem for path in folder.glob("*.yaml") if re.fullmatch(NAME, path.stem))
+
+
 def find_spec(folder: Path, name: str) -> ModelSpec:
     """Return the declaration of the model called ``name``.
 

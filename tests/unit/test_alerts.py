@@ -15,7 +15,9 @@ from factories.spine import a_day
 from nightshift.alerts import Alert, Sent, send
 from nightshift.errors import SettingsError
 
-ALERT = Alert("bikes", "bikes:DRIFTED", "bikes: DRIFTED ☾", "temperature moved\nDecided: not, because …", a_day(7))
+ALERT = Alert(
+    "bikes", "bikes:DRIFTED", "bikes: DRIFTED ☾", "temperature moved\nDecided: no retrain, because …", a_day(7)
+)
 
 
 @contextmanager

@@ -221,12 +221,12 @@ def test_the_ledger_tells_how_a_model_is_while_the_registry_is_away(nightshift: 
     day = a_day(3)
     ledger.append("bikes", Kind.BUILD, start=day, end=day, body={"version": "3"}, now=day)
     ledger.append("bikes", Kind.PROMOTION, start=day, end=day, body={"version": "3"}, now=day)
-    add_window(ledger, 4, {"verdict": {"status": "DRIFTED"}, "decision": {"sentence": "not, because"}})
+    add_window(ledger, 4, {"verdict": {"status": "DRIFTED"}, "decision": {"sentence": "no retrain, because"}})
 
     (model,) = nightshift("status", "--json").json["models"]
 
     assert (model["champion"], model["versions"], model["windows"]) == ("3", 1, 1)
-    assert (model["last_verdict"], model["last_decision"]) == ("DRIFTED", "not, because")
+    assert (model["last_verdict"], model["last_decision"]) == ("DRIFTED", "no retrain, because")
 
 
 def test_people_see_the_same_as_tables(nightshift: Nightshift) -> None:

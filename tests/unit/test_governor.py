@@ -115,7 +115,7 @@ def test_a_decision_is_the_same_whenever_it_is_made_again(policy: Governor, situ
 
     assert decide(policy, replace(situation)) == decision
     assert Decision.from_json(decision.to_json()) == decision
-    assert decision.sentence.startswith("retrain: " if decision.retrain else "not, because ")
+    assert decision.sentence.startswith("retrain: " if decision.retrain else "no retrain, because ")
     assert decision.retrain == (decision.rule is Rule.RETRAIN)
 
 

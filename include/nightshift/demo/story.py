@@ -149,6 +149,7 @@ def _monitor(stage: Stage, start: datetime) -> Entry:
         DAGS[1], lambda run: _is_for(run, start) and not run.is_finished, seconds=EVENT_SECONDS
     )
     _watch(stage, run, f"week of {start:%d %b}: the monitor judges", MONITOR_SECONDS)
+    stage.api.close_backfills(DAGS[1])
     entry = _judged(stage, start)
     if entry is None:
         raise ServiceError(f"{run.dag} {run.run_id} ended without a ledger entry; see {stage.settings.airflow}")

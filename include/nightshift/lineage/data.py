@@ -164,7 +164,9 @@ class DataRegistry:
         """Return what keeps the newest commit from being fetched by somebody else; empty if nothing does."""
         head = self._history.head()
         if head is None:
-            return [f"there is no data registry at {self.url}; make it first"]
+            return [
+                f"there is no data registry at {self.url} yet; the first build makes it (`make demo`, or `nightshift build`)"
+            ]
         tracked = [file.removesuffix(".dvc") for file in self._history.files(head) if file.endswith(".dvc")]
         return [problem for path in tracked for problem in self._absences(path, head)]
 

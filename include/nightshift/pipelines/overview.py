@@ -7,7 +7,7 @@ from nightshift.errors import RegistryUnavailableError
 from nightshift.ledger import Entry, Kind, Ledger
 from nightshift.registry import ModelRegistry
 from nightshift.settings import Settings
-from nightshift.spec import load_specs
+from nightshift.spec import declared_names
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,9 @@ class Overview:
 
 
 def overviews(settings: Settings) -> list[Overview]:
-    """Return one overview for each declared model, by name; empty if none is declared."""
+    """Return one overview for each declared model, by name, also if its declaration cannot be read just now."""
     ledger, registry = Ledger(settings.ledger), ModelRegistry(settings.mlflow, settings.releases, wait_seconds=2)
-    return [_overview(name, ledger, registry) for name in load_specs(settings.specs)]
+    return [_overview(name, ledger, registry) for name in declared_names(settings.specs)]
 
 
 def _overview(name: str, ledger: Ledger, registry: ModelRegistry) -> Overview:

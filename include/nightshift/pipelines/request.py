@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from difflib import get_close_matches
 from enum import StrEnum
 from typing import Any, Self
 
@@ -75,8 +76,9 @@ class BuildRequest:
         Raises
         ------
         RequestError
-            If somebody asked for a moment that the source's calendar does not reach.
+            If somebody asked for a moment that the source's calendar does not reach, or by a field that is none.
         """
+        _check_fields(asked.form, ("as_of", "reason", "promote", "allow_unreproducible"))
         event = asked.events[-1] if asked.events else {}
         named = asked.form.get("as_of") or event.get("as_of")
         as_of = _moment("as_of", named) if named else _by_clock(spec, asked)
@@ -121,8 +123,10 @@ class MonitorRequest:
         Raises
         ------
         RequestError
-            If the window is empty or outside the source's calendar although somebody asked for it.
+            If the window is empty or outside the source's calendar although somebody asked for it,
+            or it was asked for by a field that is none.
         """
+        _check_fields(asked.form, ("start", "end", "allow_unreproducible"))
         named = asked.form.get("start") or asked.form.get("end")
         end = _moment("end", asked.form["end"]) if asked.form.get("end") else None
         start = _moment("start", asked.form["start"]) if asked.form.get("start") else None
@@ -161,6 +165,14 @@ def _by_clock(spec: ModelSpec, asked: Asked, *, grid: timedelta = DAY) -> dateti
     if asked.cause is Cause.PERSON and asked.end is None and spec.time.ends:
         return min(moment, spec.time.ends)
     return moment
+
+
+def _check_fields(form: Mapping[str, Any], known: tuple[str, ...]) -> None:
+    """Refuse what Airflow lets through: whoever misspells ``promote`` in a call would promote."""
+    for name in sorted(form.keys() - set(known)):
+        near = get_close_matches(name, known, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"known are: {', '.join(known)}"
+        raise RequestError(f"the form has a field {name!r}; {hint}")
 
 
 def _check_calendar(spec: ModelSpec, field: str, moment: datetime) -> None:

@@ -16,6 +16,7 @@ Found = TypeVar("Found")
 FINISHED = ("success", "failed")
 CALL_SECONDS = 30.0
 POLL_SECONDS = 0.5
+BUSY_PAUSES = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0)
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ class AirflowApi:
         A backfill whose runs have all ended is closed first: the scheduler itself does so every half
         minute only, and until then Airflow refuses another one of the same DAG.
         """
-        self._close_backfills(dag)
+        self.close_backfills(dag)
         body = {
             "dag_id": dag,
             "from_date": start.isoformat(),
@@ -100,7 +101,8 @@ class AirflowApi:
         }
         return int(self._call("POST", "/api/v2/backfills", body)["id"])
 
-    def _close_backfills(self, dag: str) -> None:
+    def close_backfills(self, dag: str) -> None:
+        """Tell Airflow that a DAG's backfills have ended, if no run of one is left to do."""
         if any(run.kind == "backfill" and not run.is_finished for run in self.runs(dag)):
             return
         for open_one in self._call("GET", f"/api/v2/backfills?dag_id={dag}&limit=100")["backfills"]:
@@ -166,6 +168,11 @@ class AirflowApi:
     def _call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
         try:
             answer = self._http.request(method, path, json=body)
+            for pause in BUSY_PAUSES:
+                if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+                    break
+                time.sleep(pause)  # its database is locked by another component for a moment
+                answer = self._http.request(method, path, json=body)
         except httpx.HTTPError as error:
             where = self._http.base_url
             raise UnavailableError(f"Airflow at {where} did not answer: {error}. Is it up? `make status`") from error

@@ -37,7 +37,10 @@ def test_a_registry_that_was_never_made_has_no_head_and_no_versions(tmp_path: Pa
 
     assert registry.head() is None
     assert registry.version("model") is None
-    assert registry.problems() == [f"there is no data registry at {tmp_path}/registry.git; make it first"]
+    assert registry.problems() == [
+        f"there is no data registry at {tmp_path}/registry.git yet; "
+        "the first build makes it (`make demo`, or `nightshift build`)"
+    ]
 
 
 def test_making_it_twice_changes_nothing(tmp_path: Path) -> None:

@@ -41,6 +41,11 @@ def a_night(number: int) -> dict[str, Any]:
     return airflow_said("scheduled", interval=[(end - DAY).isoformat(), end.isoformat()])
 
 
+def a_window(**form: Any) -> dict[str, Any]:
+    """Return what is told of a run of the monitor that somebody started by hand."""
+    return airflow_said(form={"start": None, "end": None, "allow_unreproducible": False} | form)
+
+
 def build(said: dict[str, Any], spec: ModelSpec = ALIVE) -> BuildRequest:
     return BuildRequest.from_asked(spec, Asked.by_scheduler(said))
 
@@ -166,6 +171,18 @@ def test_nothing_unusual_is_allowed_unless_somebody_says_so() -> None:
     assert (request.promote, request.allow_unreproducible, request.user) == (True, False, None)
 
 
+@pytest.mark.parametrize(
+    ("form", "said"),
+    [
+        ({"promot": False}, "'promot'; did you mean 'promote'"),
+        ({"dag": 1}, "'dag'; known are: as_of, reason, promote, allow"),
+    ],
+)
+def test_a_misspelled_field_is_refused_before_it_promotes(form: dict[str, Any], said: str) -> None:
+    with pytest.raises(RequestError, match=f"the form has a field {said}"):
+        build(airflow_said(form=form))
+
+
 def test_a_run_tried_again_days_later_asks_for_the_same() -> None:
     for said in (airflow_said(), a_night(9), airflow_said("asset_triggered", events=[{"as_of": "2013-02-01"}])):
         assert build(said).to_json() == build(dict(said)).to_json()
@@ -176,13 +193,13 @@ def test_a_run_tried_again_days_later_asks_for_the_same() -> None:
 
 
 def test_a_night_judges_the_whole_days_before_its_interval_ends() -> None:
-    request = monitor(a_night(9))
+    request = monitor(a_window() | {"run_type": "scheduled", "interval": a_night(9)["interval"]})
 
     assert (request.start, request.end) == (a_day(8), a_day(9))
 
 
 def test_a_window_of_weeks_ends_with_the_interval_too() -> None:
-    request = monitor(a_night(21), a_spec(monitor={"window": "1w"}))
+    request = monitor(a_window() | {"interval": a_night(21)["interval"]}, a_spec(monitor={"window": "1w"}))
 
     assert (request.start, request.end) == (a_day(14), a_day(21))
 
@@ -193,7 +210,7 @@ def test_windows_shorter_than_a_day_tile_the_hours(minutes: int, window: str) ->
     size, began = spec.monitor.window, a_day(3) + timedelta(minutes=minutes)
     intervals = [(None, (began + turn * size).isoformat()) for turn in range(3)]
 
-    windows = [monitor(airflow_said("scheduled", interval=interval), spec) for interval in intervals]
+    windows = [monitor(a_window() | {"run_type": "scheduled", "interval": interval}, spec) for interval in intervals]
 
     assert all(later.start == earlier.end for earlier, later in pairwise(windows))
     assert timedelta(0) <= began - windows[0].end < size
@@ -210,7 +227,7 @@ def test_windows_shorter_than_a_day_tile_the_hours(minutes: int, window: str) ->
     ],
 )
 def test_a_person_may_name_one_end_or_both(form: dict[str, Any], window: tuple[datetime, datetime]) -> None:
-    request = monitor(airflow_said(form=form))
+    request = monitor(a_window(**form))
 
     assert (request.start, request.end) == window
 
@@ -218,12 +235,12 @@ def test_a_person_may_name_one_end_or_both(form: dict[str, Any], window: tuple[d
 @pytest.mark.parametrize("end", ["2013-05-01", "2013-04-01"])
 def test_a_window_of_no_time_is_refused(end: str) -> None:
     with pytest.raises(RequestError, match=r"start .* is not before its end .*; swap or move them"):
-        monitor(airflow_said(form={"start": "2013-05-01", "end": end}))
+        monitor(a_window(start="2013-05-01", end=end))
 
 
 def test_a_window_beyond_the_calendar_is_refused_to_a_person() -> None:
     with pytest.raises(RequestError, match="end is 2014-06-01"):
-        monitor(airflow_said(form={"end": "2014-06-01"}), OVER)
+        monitor(a_window(end="2014-06-01"), OVER)
 
 
 # ---------------------------------------------------------------- written down

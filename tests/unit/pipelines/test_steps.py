@@ -113,7 +113,9 @@ def test_a_step_that_stops_ends_the_run(settings: Settings, play: Play) -> None:
 
 
 def test_a_step_with_nothing_to_do_is_passed_over(settings: Settings, play: Play) -> None:
-    stage = play(alert=Outcome("nobody to tell", Then.SKIP), request_retraining=Outcome("not, because", Then.SKIP))
+    stage = play(
+        alert=Outcome("nobody to tell", Then.SKIP), request_retraining=Outcome("no retrain, because", Then.SKIP)
+    )
 
     last = run_all("monitor", open_work("monitor", model="bikes", run_id="1", settings=settings), asked())
 
