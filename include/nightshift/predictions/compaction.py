@@ -25,6 +25,7 @@ from nightshift.predictions.record import Answered, Columns, Refused, decode, en
 from nightshift.predictions.segments import MODE, Segment, held, list_segments
 
 FORMAT = 1
+MANIFEST = "compacted.json"
 ROWS_AT_ONCE = 200_000
 PARTS_MAX = 8
 """A day of more files than this is written anew as one."""
@@ -105,7 +106,7 @@ class Manifest:
         PredictionLogError
             If it is of another format, or no manifest.
         """
-        path = log / "compacted.json"
+        path = log / MANIFEST
         try:
             content = read_json(path)
             if content["format"] != FORMAT:
@@ -219,7 +220,7 @@ def _commit(log: Path, manifest: Manifest, batch: _Batch) -> Manifest:
         places=batch.places,
         lost=(*manifest.lost, *batch.lost),
     )
-    write_json(log / "compacted.json", manifest.to_json())
+    write_json(log / MANIFEST, manifest.to_json())
     return manifest
 
 

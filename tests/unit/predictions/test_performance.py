@@ -11,6 +11,7 @@ from factories.predictions import DAY, NOON, joined
 from nightshift.errors import PredictionLogError
 from nightshift.predictions.labels import join
 from nightshift.predictions.performance import Performance, auc, measure
+from nightshift.spec import WATCHED, Task
 
 chances = st.lists(st.tuples(st.integers(0, 1), st.floats(0, 1, width=32)), min_size=2, max_size=60)
 
@@ -120,6 +121,15 @@ def test_rows_that_fail_together_by_day_widen_the_interval() -> None:
     alone = measure(joined([0.0] * 700, prediction=error), "regression").metrics["bias"]
 
     assert together.high - together.low > 5 * (alone.high - alone.low)
+
+
+@pytest.mark.parametrize("task", list(Task))
+def test_every_metric_that_a_declaration_may_watch_is_measured(task: Task) -> None:
+    rows = joined([1, 0], probability=[0.7, 0.4], prediction=[1.0, 0.0])
+    if task is Task.MULTICLASS:
+        rows = joined(["a", "b"], probabilities=[[0.7, 0.3], [0.6, 0.4]], prediction=["a", "a"])
+
+    assert set(WATCHED[task]) <= set(measure(rows, task, classes=("a", "b")).metrics)
 
 
 def test_performance_is_read_back_as_it_was_written() -> None:
