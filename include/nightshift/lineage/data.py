@@ -165,7 +165,8 @@ class DataRegistry:
         head = self._history.head()
         if head is None:
             return [
-                f"there is no data registry at {self.url} yet; the first build makes it (`make demo`, or `nightshift build`)"
+                f"there is no data registry at {self.url} yet; "
+                "the first build makes it (`make demo`, or `nightshift build`)"
             ]
         tracked = [file.removesuffix(".dvc") for file in self._history.files(head) if file.endswith(".dvc")]
         return [problem for path in tracked for problem in self._absences(path, head)]
