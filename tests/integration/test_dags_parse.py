@@ -1,83 +1,140 @@
-"""What Airflow reads: in fresh processes, as its DAG processor does."""
+"""Parsing the DAG files as Airflow does: cheap, without faults, in the shape of the plan, and never all or nothing.
+
+Airflow lives in processes of its own here (see ``parse_dags.py``): what it loads and logs stays with it.
+"""
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from factories.spec import write_spec
+from nightshift.pipelines.steps import STEPS
 from nightshift.settings import find_project
+from nightshift.spec import EXAMPLE
 
 ROOT = find_project()
-HEAVY = ("pandas", "numpy", "xgboost", "mlflow", "great_expectations", "feast", "dvc", "pyarrow", "sklearn", "duckdb")
-LOOK = """
-import json, sys
-from airflow.dag_processing.dagbag import DagBag
-
-before = set(sys.modules)
-bag = DagBag(sys.argv[1])
-heavy = json.loads(sys.argv[2])
-print("FOUND" + json.dumps({
-    "errors": bag.import_errors,
-    "brought": sorted(name for name in heavy if name in sys.modules and name not in before),
-    "bare": sorted(name for name in ("assets", "operators", "declared") if name in sys.modules),
-    "dags": {
-        dag.dag_id: {
-            "tasks": {task.task_id: sorted(task.upstream_task_ids) for task in dag.tasks},
-            "params": sorted(dag.params),
-            "doc": dag.doc_md,
-            "schedule": type(dag.timetable).__name__,
-        }
-        for dag in bag.dags.values()
-    },
-}))
-"""
-
-
-def parse(home: Path, dags: Path, *, specs: Path | None = None) -> dict[str, Any]:
-    """Return what a fresh process finds in ``dags``."""
-    env = {
-        **os.environ,
-        "AIRFLOW_HOME": str(home),
-        "AIRFLOW_CONFIG": str(home / "airflow.cfg"),
-        "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
-        "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
-        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-        "PYTHONPATH": str(ROOT / "plugins"),
-        **({"NIGHTSHIFT_SPECS": str(specs)} if specs else {}),
-    }
-    home.mkdir(exist_ok=True)
-    command = [sys.executable, "-c", LOOK, str(dags), json.dumps(HEAVY)]
-    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
-    return json.loads(done.stdout.rpartition("FOUND")[2])
+MODEL = "flight_delay"
+CHECKED = {"nightshift.errors", "nightshift.files", "nightshift.settings", "nightshift.spec", "nightshift.yaml_file"}
+GOOD_MOMENTS = [
+    None, "2013-05-01", "2013-05-01T06:00Z", "2013-05-01T06:00:00+00:00", "2013-05-01T06:00:00.000Z",
+    "2013-05-01 06:00",
+]  # fmt: skip
+BAD_MOMENTS = [
+    "yesterday",
+    "",
+    "2013-13-01",
+    "2013-05-32",
+    "2013-5-1",
+    "01.05.2013",
+    "{{ ds }}",
+    5,
+    True,
+    "2013-05-01T25:00",
+]
+FORMS: dict[str, list[dict[str, Any]]] = {
+    f"build_{MODEL}": [
+        *({"as_of": moment} for moment in (*GOOD_MOMENTS, *BAD_MOMENTS)),
+        {"promote": "yes"}, {"promote": None}, {"reason": 7}, {"reason": "x" * 501}, {"allow_unreproducible": 1},
+        {"promote": False, "reason": "x" * 500, "allow_unreproducible": True},
+    ],
+    f"monitor_{MODEL}": [{end: moment} for end in ("start", "end") for moment in (*GOOD_MOMENTS, *BAD_MOMENTS)],
+}  # fmt: skip
+TEMPLATE = "{{ var.value.secret }}.md"
+Parse = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    return parse(tmp_path_factory.mktemp("home"), ROOT / "dags")
+def parse(tmp_path_factory: pytest.TempPathFactory) -> Parse:
+    """Parse the project's DAG files in a fresh process; ``environment`` outranks the test's own."""
+    home = tmp_path_factory.mktemp("airflow")
+
+    def in_a_process(*, forms: dict[str, Any] | None = None, **environment: str) -> dict[str, Any]:
+        command = [sys.executable, str(Path(__file__).with_name("parse_dags.py")), str(ROOT / "dags")]
+        usual = {
+            "AIRFLOW_HOME": str(home),
+            "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
+            "PYTHONWARNINGS": "",
+        }
+        done = subprocess.run(
+            [*command, json.dumps(forms or {})],
+            env=os.environ | usual | environment, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        told: dict[str, Any] = json.loads(done.stdout)
+        return told
+
+    return in_a_process
 
 
-def test_parsing_brings_in_no_heavy_library(found: dict[str, Any]) -> None:
-    assert found["brought"] == []
+@pytest.fixture(scope="module")
+def parsed(parse: Parse) -> dict[str, Any]:
+    """What came of the project as it is."""
+    return parse(forms=FORMS)
 
 
-def test_every_declaration_gives_a_build_and_a_monitor(found: dict[str, Any]) -> None:
-    models = [path.stem for path in (ROOT / "include" / "specs").glob("*.yaml")]
+@pytest.fixture(scope="module")
+def mixed(parse: Parse, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What came of two good declarations beside three that are not."""
+    folder = tmp_path_factory.mktemp("declared") / "specs"
+    write_spec(folder, EXAMPLE.replace("How many bikes will be rented in the next hour?", f'"{TEMPLATE}"'))
+    write_spec(folder, EXAMPLE.replace("bikes", "rides"), name="rides")
+    write_spec(folder, EXAMPLE.replace("bikes", "wrong") + "splitt: {}\n", name="wrong")
+    write_spec(folder, EXAMPLE.replace("bikes", "late") + 'schedule: {build: "61 2 * * *"}\n', name="late")
+    write_spec(folder, "a: !!python/object/apply:os.system [exit]\n", name="evil")
+    write_spec(folder, EXAMPLE, name="Not A Model")
+    return parse(NIGHTSHIFT_SPECS=str(folder))
 
-    assert found["errors"] == {}
-    assert models
-    assert set(found["dags"]) == {f"{pipeline}_{model}" for model in models for pipeline in ("build", "monitor")}
+
+@pytest.fixture(scope="module")
+def build(parsed: dict[str, Any]) -> Any:
+    return parsed["dags"][f"build_{MODEL}"]
 
 
-def test_a_build_goes_from_check_to_promotion(found: dict[str, Any]) -> None:
-    upstream = found["dags"]["build_flight_delay"]["tasks"]
+@pytest.fixture(scope="module")
+def monitor(parsed: dict[str, Any]) -> Any:
+    return parsed["dags"][f"monitor_{MODEL}"]
 
-    assert upstream == {
+
+# ---------------------------------------------------------------- cheap
+
+
+def test_parsing_loads_no_library_of_a_room(parsed: dict[str, Any]) -> None:
+    assert parsed["loaded_by_parsing"] == []
+    assert parsed["loaded_before"] == [], "Airflow itself loads these; then the test above sees less than it says"
+
+
+def test_parsing_loads_nothing_of_nightshift_but_what_reads_declarations(parsed: dict[str, Any]) -> None:
+    assert set(parsed["modules_of_nightshift"]) == CHECKED
+
+
+def test_the_files_are_found_by_airflows_careful_search() -> None:
+    for path in (ROOT / "dags").glob("*.py"):
+        words = path.read_text().lower()
+        assert "dag" in words
+        assert "airflow" in words
+        assert len(words.splitlines()) <= 100, f"{path.name} is a table of contents"
+
+
+# ---------------------------------------------------------------- in the shape of the plan
+
+
+def test_every_declaration_has_its_dags_and_none_has_a_fault(parsed: dict[str, Any]) -> None:
+    assert parsed["errors"] == {}
+    assert set(parsed["dags"]) == {
+        f"{pipeline}_{path.stem}" for path in (ROOT / "include" / "specs").glob("*.yaml") for pipeline in STEPS
+    }
+
+
+def test_a_build_goes_from_versions_to_promotion_with_the_profile_beside_the_training(build: Any) -> None:
+    assert build["tasks"] == {
         "check_versions": [],
         "snapshot": ["check_versions"],
         "assemble": ["snapshot"],
@@ -92,10 +149,8 @@ def test_a_build_goes_from_check_to_promotion(found: dict[str, Any]) -> None:
     }
 
 
-def test_a_monitor_goes_from_the_log_to_the_decision(found: dict[str, Any]) -> None:
-    upstream = found["dags"]["monitor_flight_delay"]["tasks"]
-
-    assert upstream == {
+def test_a_monitor_collects_looks_three_ways_judges_and_decides(monitor: Any) -> None:
+    assert monitor["tasks"] == {
         "collect": [],
         "profile": ["collect"],
         "validate": ["profile"],
@@ -108,29 +163,141 @@ def test_a_monitor_goes_from_the_log_to_the_decision(found: dict[str, Any]) -> N
     }
 
 
-def test_a_build_runs_nightly_or_when_it_is_asked_for(found: dict[str, Any]) -> None:
-    assert found["dags"]["build_flight_delay"]["schedule"] == "AssetOrTimeSchedule"
-    assert found["dags"]["monitor_flight_delay"]["schedule"] == "CronDataIntervalTimetable"
+@pytest.mark.parametrize("pipeline", sorted(STEPS))
+def test_a_dag_has_the_steps_that_the_shell_runs_in_an_order_that_the_shell_may_take(
+    parsed: dict[str, Any], pipeline: str
+) -> None:
+    tasks, order = parsed["dags"][f"{pipeline}_{MODEL}"]["tasks"], list(STEPS[pipeline])
+
+    assert set(tasks) == set(order)
+    assert all(order.index(before) < order.index(task) for task, upstream in tasks.items() for before in upstream)
 
 
-def test_the_forms_have_the_fields_an_operator_needs(found: dict[str, Any]) -> None:
-    assert found["dags"]["build_flight_delay"]["params"] == ["allow_unreproducible", "as_of", "promote", "reason"]
-    assert found["dags"]["monitor_flight_delay"]["params"] == ["allow_unreproducible", "end", "start"]
+def test_a_build_runs_nightly_or_when_a_retrain_is_asked_for(build: Any) -> None:
+    assert build["timetable"] == "AssetOrTimeSchedule"
+    assert build["schedule"] == {"cron": "0 2 * * *", "zone": "UTC", "assets": [f"{MODEL}/retrain"]}
 
 
-def test_modules_of_our_plugin_are_not_loaded_by_bare_names(found: dict[str, Any]) -> None:
-    assert found["bare"] == []
+def test_a_monitor_runs_by_intervals_so_that_any_past_window_is_a_backfill(monitor: Any) -> None:
+    assert monitor["timetable"] == "CronDataIntervalTimetable"
+    assert (monitor["schedule"]["cron"], monitor["schedule"]["zone"]) == ("0 0 * * 1", "UTC")
 
 
-def test_a_wrong_declaration_says_so_in_its_own_place_and_takes_nobody_down(tmp_path: Path) -> None:
-    specs = tmp_path / "specs"
-    shutil.copytree(ROOT / "include" / "specs", specs)
-    good = (specs / "flight_delay.yaml").read_text()
-    (specs / "bikes.yaml").write_text(good.replace("name: flight_delay", "name: bikes").replace("purpose:", "purpos:"))
+def test_dags_meet_at_assets_only(build: Any, monitor: Any) -> None:
+    assert build["outlets"] == {"promote": [f"{MODEL}/champion"]}
+    assert monitor["outlets"] == {"request_retraining": [f"{MODEL}/retrain"]}
 
-    found = parse(tmp_path / "home", ROOT / "dags", specs=specs)
 
-    assert found["errors"] == {}
-    assert set(found["dags"]["build_bikes"]["tasks"]) == {"read_declaration"}
-    assert "did you mean 'purpose'" in found["dags"]["build_bikes"]["doc"]
-    assert "promote" in found["dags"]["build_flight_delay"]["tasks"]
+def test_no_run_hangs_for_ever_and_none_waits_for_a_pool_that_is_not_there(parsed: dict[str, Any]) -> None:
+    for dag in parsed["dags"].values():
+        assert dag["bounded"]
+        assert dag["pools"] == ["default_pool"]
+        assert dag["retries"] == [3]
+        assert (dag["catchup"], dag["runs_at_once"]) == (False, 1)
+
+
+def test_a_page_tells_what_the_model_is_for_and_whom_to_ask(parsed: dict[str, Any]) -> None:
+    for name, dag in parsed["dags"].items():
+        assert f"**{MODEL}** — Will a flight out of New York" in dag["page"]
+        assert "flights@example.org" in dag["page"]
+        assert dag["tags"] == sorted(["nightshift", MODEL, name.split("_")[0]])
+
+
+# ---------------------------------------------------------------- forms
+
+
+@pytest.mark.parametrize("dag", sorted(FORMS))
+def test_a_form_takes_moments_and_nothing_that_is_none(parsed: dict[str, Any], dag: str) -> None:
+    refused = [form for form, said in zip(FORMS[dag], parsed["forms"][dag], strict=True) if said]
+
+    moments = [value for form in refused for field, value in form.items() if field in ("as_of", "start", "end")]
+    assert moments == BAD_MOMENTS * (1 if dag.startswith("build") else 2)
+
+
+def test_a_form_takes_only_what_its_fields_are_for(parsed: dict[str, Any]) -> None:
+    dag = f"build_{MODEL}"
+
+    refused = [
+        form for form, said in zip(FORMS[dag], parsed["forms"][dag], strict=True) if said and "as_of" not in form
+    ]
+
+    assert refused == [
+        {"promote": "yes"}, {"promote": None}, {"reason": 7}, {"reason": "x" * 501}, {"allow_unreproducible": 1}
+    ]  # fmt: skip
+
+
+def test_a_refusal_names_the_field(parsed: dict[str, Any]) -> None:
+    dag = f"build_{MODEL}"
+
+    said = parsed["forms"][dag][FORMS[dag].index({"as_of": "yesterday"})]
+
+    assert said.startswith("ParamValidationError: Invalid input for param as_of: 'yesterday'")
+
+
+def test_every_field_says_what_it_is_for(parsed: dict[str, Any]) -> None:
+    for dag in parsed["dags"].values():
+        for field in dag["form"].values():
+            assert field["schema"]["title"]
+            assert field["description"].endswith(".")
+
+
+# ---------------------------------------------------------------- never all or nothing
+
+
+def test_one_wrong_declaration_takes_no_other_down(mixed: dict[str, Any]) -> None:
+    assert mixed["errors"] == {}
+    assert {dag for dag in mixed["dags"] if mixed["dags"][dag]["operators"] == ["StepOperator"]} == {
+        "build_bikes", "monitor_bikes", "build_rides", "monitor_rides"
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("wrong", "wrong.yaml:13: unknown key 'splitt'; did you mean 'split'?"),
+        ("late", "late.yaml:13: schedule.build is '61 2 * * *'; give five cron fields"),
+        ("evil", "evil.yaml:1: a tag (tag:yaml.org,2002:python/object/apply:os.system) is not allowed"),
+    ],
+)
+def test_a_wrong_declaration_is_a_dag_that_says_what_is_wrong(mixed: dict[str, Any], name: str, reason: str) -> None:
+    for pipeline in STEPS:
+        dag = mixed["dags"][f"{pipeline}_{name}"]
+        assert list(dag["tasks"]) == ["read_declaration"]
+        assert dag["reasons"][0].startswith(reason)
+        assert reason in dag["page"]
+        assert "wrong declaration" in dag["tags"]
+        assert dag["schedule"]["cron"] is None
+
+
+def test_a_file_that_could_name_no_model_gives_no_dag(mixed: dict[str, Any]) -> None:
+    assert not [dag for dag in mixed["dags"] if "Not" in dag]
+
+
+def test_nothing_of_a_declaration_is_a_template_or_a_path(mixed: dict[str, Any]) -> None:
+    for dag in mixed["dags"].values():
+        assert dag["templates"] == []
+        assert not dag["page"].endswith(".md"), "Airflow would read a file of this name"
+    assert TEMPLATE in mixed["dags"]["build_bikes"]["page"]
+
+
+# ---------------------------------------------------------------- plugins
+
+
+def test_our_packages_are_no_plugins_by_their_bare_names(parsed: dict[str, Any]) -> None:
+    assert parsed["plugins"] == {"errors": {}, "bare": []}
+
+
+def test_without_the_ignore_file_they_would_be(parse: Parse, tmp_path: Path) -> None:
+    plugins = shutil.copytree(ROOT / "plugins", tmp_path / "plugins", ignore=shutil.ignore_patterns(".airflowignore"))
+
+    told = parse(AIRFLOW__CORE__PLUGINS_FOLDER=str(plugins))
+
+    assert {"assets", "declared", "operators"} <= set(told["plugins"]["bare"])
+
+
+def test_every_package_of_plugins_is_ignored_by_name() -> None:
+    ignored = (ROOT / "plugins" / ".airflowignore").read_text().splitlines()
+    packages = {path.parent.name for path in (ROOT / "plugins").glob("*/__init__.py")}
+
+    assert packages <= set(ignored)
+    assert all(re.match(r"#|[a-z_]+$", line) for line in ignored)
