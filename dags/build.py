@@ -1,6 +1,7 @@
 """One Airflow DAG `build_<model>` for each declaration in include/specs: see it as the table of contents of a build."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from airflow.sdk import DAG, AssetOrTimeSchedule, CronTriggerTimetable, Param
 
@@ -44,7 +45,7 @@ def build_dag(spec: ModelSpec) -> DAG:
         tags=["nightshift", "build", spec.name],
     ) as dag:
 
-        def step(name: str, **more: object) -> StepOperator:
+        def step(name: str, **more: Any) -> StepOperator:
             return StepOperator(task_id=name, model=spec.name, pipeline="build", **more)
 
         split, package = step("split"), step("package")

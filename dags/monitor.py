@@ -1,6 +1,7 @@
 """One Airflow DAG `monitor_<model>` for each declaration in include/specs: judges each window of the prediction log."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from airflow.sdk import DAG, CronDataIntervalTimetable
 
@@ -40,7 +41,7 @@ def monitor_dag(spec: ModelSpec) -> DAG:
         tags=["nightshift", "monitor", spec.name],
     ) as dag:
 
-        def step(name: str, **more: object) -> StepOperator:
+        def step(name: str, **more: Any) -> StepOperator:
             return StepOperator(task_id=name, model=spec.name, pipeline="monitor", **more)
 
         step("collect") >> step("profile")

@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime
+from typing import Any
 
 from airflow.sdk import DAG, BaseOperator
 from airflow.sdk.exceptions import AirflowFailException
@@ -54,7 +55,7 @@ def refuse(pipeline: str, name: str, error: SpecError) -> DAG:
 
 
 class _Refusal(BaseOperator):
-    def __init__(self, *, reason: str, **kwargs: object) -> None:
+    def __init__(self, *, reason: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.reason = reason
 
