@@ -1,6 +1,6 @@
 """The middle of a build: trained, profiled, packaged, judged."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import pandas as pd
@@ -15,12 +15,13 @@ from nightshift.model.train import TrainedModel
 from nightshift.model.train import train as fit
 from nightshift.pipelines.output import OUTPUT, label_kind, output_of
 from nightshift.pipelines.request import BuildRequest
+from nightshift.pipelines.window import whole_windows
 from nightshift.pipelines.work import Outcome, Then, Work
 from nightshift.profile.contract import Contract
 from nightshift.profile.expectations import validate as validate_rows
 from nightshift.profile.profile import Profile
 from nightshift.profile.variation import Variation
-from nightshift.spec import Kind, ModelSpec
+from nightshift.spec import Kind
 from nightshift.verdict import Status
 
 
@@ -87,8 +88,8 @@ def _reference(work: Work, model: TrainedModel) -> dict[str, Any]:
     answers = pd.DataFrame({spec.time.column: rows[spec.time.column], OUTPUT: output_of(model.predict(rows), spec)})
     tested = answers[answers[spec.time.column] >= _split(work, "test")[spec.time.column].min()]
     output = Profile.of(tested, {OUTPUT: Kind.NUMERIC})
-    windows = [Profile.of(part, spec.kinds, bins_of=inputs) for part in _windows(rows, spec)]
-    answered = [Profile.of(part, output.kinds, bins_of=output) for part in _windows(answers, spec)]
+    windows = [Profile.of(part, spec.kinds, bins_of=inputs) for part in whole_windows(rows, spec)]
+    answered = [Profile.of(part, output.kinds, bins_of=output) for part in whole_windows(answers, spec)]
     return {
         "inputs": inputs.to_json(),
         "output": output.to_json(),
@@ -97,16 +98,6 @@ def _reference(work: Work, model: TrainedModel) -> dict[str, Any]:
             "output": Variation.of(output, answered, {OUTPUT: 1.0}).to_json(),
         },
     }
-
-
-def _windows(rows: pd.DataFrame, spec: ModelSpec) -> list[pd.DataFrame]:
-    """Return the rows of each whole window that the monitor would judge, oldest first."""
-    starts = rows[spec.time.column].dt.floor("D")
-    number = (starts.max() - starts) // spec.monitor.window
-    count = (starts.max() - starts.min() + timedelta(days=1)) // spec.monitor.window
-    sizes = number.value_counts()
-    whole = sizes[(sizes >= spec.monitor.rows_min) & (sizes.index < count)].index.sort_values(ascending=False)
-    return [rows[number == place] for place in whole]
 
 
 def evaluate(work: Work) -> Outcome:

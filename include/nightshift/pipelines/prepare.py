@@ -1,8 +1,9 @@
 """The first half of a build: versions proven, days snapshot, table joined, splits pinned."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import pandas as pd
 
@@ -18,10 +19,12 @@ from nightshift.lineage.environment import Environment, read_environment
 from nightshift.lineage.record import Lineage
 from nightshift.model.package import open_package
 from nightshift.pipelines.request import BuildRequest, Cause, outside_calendar
+from nightshift.pipelines.window import whole_windows
 from nightshift.pipelines.work import Outcome, Then, Work
 from nightshift.profile.drift import compare as compare_profiles
 from nightshift.profile.profile import Profile
 from nightshift.profile.variation import Variation
+from nightshift.spec import ModelSpec
 from nightshift.verdict import Status
 
 LEASE_LASTS = timedelta(hours=6)
@@ -98,9 +101,18 @@ def _refuse_broken_days(work: Work, source: Source, days: Sequence[date]) -> Non
     rows = assemble_live(
         source, spec, work.query, start=start, end=end + timedelta(days=1), lookback=spec.time.lookback
     )
-    if len(rows) < spec.monitor.rows_min:
-        return
     known = open_package(work.registry.fetch(spec.name, champion.version)).profile
+    faults = [fault for part in whole_windows(rows, spec) for fault in _faults(part, known, spec)]
+    if faults:
+        raise BrokenDataError(
+            f"{len(days)} new day(s) from {min(days)} to {max(days)} are BROKEN and were not taken: "
+            + "; ".join(faults)
+            + ". Mend the source and build again."
+        )
+
+
+def _faults(rows: pd.DataFrame, known: Mapping[str, Any], spec: ModelSpec) -> list[str]:
+    """Return what is broken in one window's rows, in a sentence each."""
     reference = Profile.from_json(known["inputs"])
     report = compare_profiles(
         reference,
@@ -109,13 +121,8 @@ def _refuse_broken_days(work: Work, source: Source, days: Sequence[date]) -> Non
         limits=spec.monitor.limits,
         variation=Variation.from_json(known["variation"]["inputs"]),
     )
-    faults = [check.sentence for check in report.checks if check.status is Status.BROKEN]
-    if faults:
-        raise BrokenDataError(
-            f"{len(days)} new day(s) from {min(days)} to {max(days)} are BROKEN and were not taken: "
-            + "; ".join(faults)
-            + ". Mend the source and build again."
-        )
+    since = rows[spec.time.column].min()
+    return [f"from {since:%Y-%m-%d}: {check.sentence}" for check in report.checks if check.status is Status.BROKEN]
 
 
 def assemble(work: Work) -> Outcome:
