@@ -64,6 +64,7 @@ class Quick:
         names = tuple(columns.kinds)
         numeric = [place for place, name in enumerate(names) if columns.kinds[name] == "numeric"]
         self._width = len(names)
+        self._has_key, self._has_time = bool(columns.key), bool(columns.time)
         lowest = [max(lower.get(names[place], -LARGEST), -LARGEST) for place in numeric]
         highest = [min(upper.get(names[place], LARGEST), LARGEST) for place in numeric]
         self._numeric_places = numeric
@@ -110,7 +111,9 @@ class Quick:
 
     def _read(self, sent: list[Row], *, colons: int, latest: int) -> Read | None:
         columns = list(zip(*sent, strict=True))
-        key, time, width = columns[-2], columns[-1], self._width
+        width, absent = self._width, (UNSET,) * len(sent)
+        key = columns[width] if self._has_key else absent
+        time = columns[-1] if self._has_time else absent
         known = len(sent) * width + _colons_with(key) + _colons_with(time)
         for place in self._texts_with_colons:
             known += _colons_in(columns[place])
@@ -225,9 +228,12 @@ def _body_type(columns: Columns, may_be_null: frozenset[str]) -> type[msgspec.St
     for number, (name, kind) in enumerate(columns.kinds.items()):
         fields.append((f"f{number}", kinds[kind] | None if name in may_be_null else kinds[kind]))
         rename[f"f{number}"] = name
-    fields += [("key", str | int | None | UnsetType, UNSET), ("time", str | None | UnsetType, UNSET)]
-    # without such a column the name is one that no key here can have, since backslashes take the long way
-    rename |= {"key": columns.key or '"key', "time": columns.time or '"time'}
+    if columns.key:
+        fields.append(("key", str | int | None | UnsetType, UNSET))
+        rename["key"] = columns.key
+    if columns.time:
+        fields.append(("time", str | None | UnsetType, UNSET))
+        rename["time"] = columns.time
     row = msgspec.defstruct("Row", fields, rename=rename, forbid_unknown_fields=True, gc=False)
     one, many = ("row", row | UnsetType, UNSET), ("rows", list[row] | UnsetType, UNSET)  # type: ignore[valid-type]  # made at run time
     return msgspec.defstruct("Body", [one, many], forbid_unknown_fields=True, gc=False)

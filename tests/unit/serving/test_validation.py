@@ -12,10 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from factories.serving import ROW, a_door, callers_rows
-from nightshift.predictions.record import micros
+from nightshift.predictions.record import Columns, micros
+from nightshift.profile.contract import ColumnRule, Contract
 from nightshift.serving.answers import RefusalError
 from nightshift.serving.body import read_rows
-from nightshift.serving.validation import Admitted, TurnedAwayError
+from nightshift.serving.validation import Admitted, Door, TurnedAwayError
+from nightshift.spec import Kind
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 NAMES = ("distance", "speed", "weather", "zone")
@@ -297,6 +299,55 @@ def test_an_event_may_lie_ahead_but_not_years() -> None:
     assert admit({**ROW, "at": soon.isoformat()}).times == [micros(soon)]
     with pytest.raises(TurnedAwayError):
         admit({**ROW, "at": late.isoformat()})
+
+
+def odd_door(*rules: ColumnRule, key: str | None = None, time: str | None = None) -> Door:
+    kinds = {rule.name: str(rule.kind) for rule in rules}
+    columns = Columns("odd", "1", "", "binary", kinds, key, time)
+    return Door(columns, Contract(rules), {rule.name: rule.categories for rule in rules if rule.categories})
+
+
+NUMBER = ColumnRule("class", Kind.NUMERIC, "accept", "refuse", 0.0, 9.0)
+TEXT = ColumnRule("from", Kind.CATEGORICAL, "accept", "accept", categories=("a:b", "c"))
+
+
+@pytest.mark.parametrize(
+    ("rules", "row"),
+    [
+        ((NUMBER,), {"class": 3.0}),
+        ((TEXT,), {"from": "a:b"}),
+        ((TEXT, NUMBER), {"from": "c", "class": None}),
+        ((ColumnRule("rows", Kind.NUMERIC, "accept", "accept"),), {"rows": 1e30}),
+        ((ColumnRule("row", Kind.NUMERIC, "accept", "accept", 1.0, 1.0),), {"row": 1.0}),
+    ],
+)
+@pytest.mark.parametrize("count", [1, 3])
+def test_any_kinds_and_names_of_columns_take_the_short_way(
+    rules: tuple[ColumnRule, ...], row: dict[str, Any], count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    door, body = odd_door(*rules), json.dumps({"rows": [row] * count}).encode()
+    slowly = door.admit_rows(read_rows(body), micros(NOW))
+    monkeypatch.setattr("nightshift.serving.validation.read_rows", lambda _body: pytest.fail("took the long way"))
+
+    assert same(door.admit(body, micros(NOW)), slowly)
+
+
+@pytest.mark.parametrize("name", ["key", "time", '"key', '"time', "ride_id"])
+def test_without_a_key_or_time_column_their_names_are_unknown_columns(name: str) -> None:
+    with pytest.raises(TurnedAwayError) as turned:
+        odd_door(NUMBER).admit(json.dumps({"row": {"class": 1, name: "x"}}).encode(), micros(NOW))
+
+    assert [(problem.column, problem.rule) for problem in turned.value.problems] == [(name, "unknown")]
+
+
+def test_a_category_the_contract_knows_and_the_model_does_not_is_let_in_as_unknown_to_the_model() -> None:
+    columns = Columns("odd", "1", "", "binary", {"from": "categorical"})
+    door = Door(columns, Contract((TEXT,)), {"from": ("c",)})
+
+    admitted = door.admit(b'{"rows":[{"from":"a:b"},{"from":"c"}]}', micros(NOW))
+
+    assert np.array_equal(admitted.matrix, np.array([[np.nan], [0.0]], dtype=np.float32), equal_nan=True)
+    assert admitted.flaws == {}
 
 
 def test_too_many_rows_are_refused_on_the_short_way_too() -> None:
