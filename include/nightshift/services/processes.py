@@ -87,6 +87,7 @@ def stop(processes: Iterable[Process], *, seconds: float = STOP_SECONDS) -> None
     Only processes that are still the ones we started are touched. Returns when
     none of them is left.
     """
+    processes = list(processes)
     groups = [process.pid for process in processes if process.is_up]
     families = [member for pid in groups for member in _family(pid)]
     for pid in groups:
@@ -96,12 +97,13 @@ def stop(processes: Iterable[Process], *, seconds: float = STOP_SECONDS) -> None
     for member in stubborn:
         with suppress(psutil.NoSuchProcess):
             member.kill()
-    psutil.wait_procs(stubborn, timeout=seconds)
+    psutil.wait_procs(stubborn, timeout=STOP_SECONDS)
     for pid in groups:
         with suppress(ProcessLookupError):  # what they started when they were asked to end; each had its own group
             os.killpg(pid, signal.SIGKILL)
-        if child := _CHILDREN.pop(pid, None):
-            child.wait()
+    for process in processes:
+        if (child := _CHILDREN.get(process.pid)) and child.poll() is not None:
+            del _CHILDREN[process.pid]
 
 
 def wait_until_ready(
