@@ -110,7 +110,7 @@ class Predict:
             if given is None:
                 self._count += 1
                 return await self._once(Asked(live, f"{self._prefix}{self._count:08x}", body, read), written)
-            return await self._once_for_all(Asked(live, _name(given, caller, body), body, read), written)
+            return await self._once_for_all(Asked(live, _name(model, given, caller, body), body, read), written)
         finally:
             self._bodies.release(body)
 
@@ -152,9 +152,9 @@ class Predict:
             raise unavailable(str(error)) from None
 
 
-def _name(given: bytes, caller: Key, body: bytes) -> str:
-    """Return the name of a request that may come again: the same for the same caller, id and bytes."""
+def _name(model: str, given: bytes, caller: Key, body: bytes) -> str:
+    """Return the name of a request that may come again: the same for the same model, caller, id and bytes."""
     if not 0 < len(given) <= REQUEST_ID_MAX:
         raise RefusalError(400, f"X-Request-Id has {len(given)} bytes, expected 1 to {REQUEST_ID_MAX}; shorten it")
-    key = hashlib.blake2b(caller.name.encode() + b"\0" + given, digest_size=32).digest()
+    key = hashlib.blake2b(b"\0".join((model.encode(), caller.name.encode(), given)), digest_size=32).digest()
     return hashlib.blake2b(body, digest_size=16, key=key).hexdigest()

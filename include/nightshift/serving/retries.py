@@ -22,7 +22,7 @@ class Retries:
     async def find(self, name: str) -> bytes | None:
         """Return the answer given before, once it is there; none if this is the first try, which must then end it."""
         while name in self._under_way:
-            await self._under_way[name]
+            await asyncio.shield(self._under_way[name])  # who stops waiting stops nobody else
         if name in self._answers:
             return self._answers[name]
         self._under_way[name] = asyncio.get_running_loop().create_future()

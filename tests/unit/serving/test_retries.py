@@ -50,6 +50,19 @@ async def test_after_a_try_without_an_answer_exactly_one_of_the_waiting_is_the_f
     assert others == [b"answer", b"answer"]
 
 
+async def test_a_try_that_stops_waiting_stops_nobody_else() -> None:
+    retries = Retries()
+    await retries.find("a")
+    leaves, stays = (asyncio.create_task(retries.find("a")) for _ in range(2))
+    await asyncio.sleep(0)
+
+    leaves.cancel()
+    await asyncio.sleep(0)
+    retries.end("a", b"answer")
+
+    assert await stays == b"answer"
+
+
 async def test_memory_is_bounded_and_the_oldest_goes_first() -> None:
     retries = Retries(bytes_max=10)
     for name in "abc":
