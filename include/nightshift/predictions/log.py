@@ -17,9 +17,10 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from nightshift.predictions.compaction import Lost, Manifest, compact
+from nightshift.predictions.compaction import compact
 from nightshift.predictions.days import OWN, read_parts, to_frame
 from nightshift.predictions.frames import frame
+from nightshift.predictions.manifest import Lost, Manifest
 from nightshift.predictions.record import Answered, Columns, Refused, encode
 from nightshift.predictions.segments import SegmentWriter, writer_name
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from nightshift.files import write_json
-from nightshift.predictions.compaction import MANIFEST, Manifest
+from nightshift.predictions.manifest import MANIFEST, Manifest
 
 
 @dataclass(frozen=True)

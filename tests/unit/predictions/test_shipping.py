@@ -7,8 +7,9 @@ import fsspec
 import pytest
 
 from factories.predictions import DAY, NOON, answered, columns
-from nightshift.predictions.compaction import PARTS_MAX, Manifest
+from nightshift.predictions.compaction import PARTS_MAX
 from nightshift.predictions.log import PredictionLog
+from nightshift.predictions.manifest import Manifest
 from nightshift.predictions.shipping import ship
 
 
