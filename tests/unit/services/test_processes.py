@@ -95,7 +95,7 @@ def test_a_process_gets_the_environment_and_folder_it_is_given_and_nothing_to_re
 
 
 def test_a_process_that_ended_is_not_up_even_while_nobody_reaped_it(start: Start) -> None:
-    process = start("print('ready', flush=True); import sys; sys.stdin.read()")
+    process = start("print('ready', flush=True); import time; time.sleep(2)")
 
     os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
 
