@@ -34,8 +34,9 @@ def decide(work: Work) -> Outcome:
         "why": verdict.why,
         "decision": decision.to_json(),
     }
-    before = [entry for entry in work.ledger.windows(work.spec.name) if entry.start == request.start]
-    if not before or before[-1].end != request.end or before[-1].body != body:
+    window_of = (request.start, request.end)
+    before = [entry.body for entry in work.ledger.windows(work.spec.name) if (entry.start, entry.end) == window_of]
+    if before != [body]:  # tried again, the same judgement is no second one
         work.ledger.append(work.spec.name, Kind.WINDOW, start=request.start, end=request.end, body=body, now=work.now())
     return Outcome(decision.sentence)
 

@@ -53,8 +53,10 @@ def profile(work: Work) -> Outcome:
     """Profile the window on the bins of the release that answered it; write ``profile.json``."""
     if has_too_few(work):
         return Outcome("too few rows to profile")
-    rows, reference = _window(work), _reference(work)
-    inputs = Profile.of(rows[list(work.spec.features)], work.spec.kinds, bins_of=reference["inputs"])
+    rows, release = _window(work), _package(work)
+    reference = _reference(release)
+    # the release's own columns: the declaration may name others by now
+    inputs = Profile.of(rows[list(release.columns)], dict(release.kinds), bins_of=reference["inputs"])
     answers = pd.DataFrame({OUTPUT: rows[logged_output(work.spec)]})
     output = Profile.of(answers, {OUTPUT: ColumnKind.NUMERIC}, bins_of=reference["output"])
     work.run.write("profile.json", {"format": 1, "inputs": inputs.to_json(), "output": output.to_json()})
@@ -65,9 +67,11 @@ def validate(work: Work) -> Outcome:
     """Hold the window to the contract of the release that answered it; write ``quality.json`` and ``docs/``."""
     if has_too_few(work):
         return Outcome("too few rows to validate")
-    contract = Contract.from_json(_package(work).contract)
-    rows = _window(work)[list(work.spec.features)]
-    report = validate_rows(rows, contract, docs=work.run.file("docs"), name=f"{work.spec.name} window")
+    release = _package(work)
+    rows = _window(work)[list(release.columns)]
+    report = validate_rows(
+        rows, Contract.from_json(release.contract), docs=work.run.file("docs"), name=f"{work.spec.name} window"
+    )
     work.run.write("quality.json", report.to_json())
     return Outcome("the contract is kept" if report.success else _sentences(report.checks))
 
@@ -76,9 +80,9 @@ def compare(work: Work) -> Outcome:
     """Measure how far inputs and answers have moved from the reference; write ``drift.json``."""
     if has_too_few(work):
         return Outcome("too few rows to compare")
-    reference, current = _reference(work), work.run.read("profile.json")
-    limits = work.spec.monitor.limits
-    own = {part: Variation.from_json(content) for part, content in _package(work).profile["variation"].items()}
+    release, current = _package(work), work.run.read("profile.json")
+    reference, limits = _reference(release), work.spec.monitor.limits
+    own = {part: Variation.from_json(content) for part, content in release.profile["variation"].items()}
     inputs = compare_profiles(
         reference["inputs"],
         Profile.from_json(current["inputs"]),
@@ -169,8 +173,8 @@ def _evidence(work: Work, name: str) -> Any:
     return read_json(work.registry.evidence(work.spec.name, version, name))
 
 
-def _reference(work: Work) -> dict[str, Profile]:
-    content = _package(work).profile
+def _reference(release: ModelPackage) -> dict[str, Profile]:
+    content = release.profile
     return {part: Profile.from_json(content[part]) for part in ("inputs", "output")}
 
 

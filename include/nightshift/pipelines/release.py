@@ -105,13 +105,22 @@ def promote(work: Work) -> Outcome:
             f"{work.holder} may not promote version {version} of {spec.name}: a newer build "
             f"({lease.holder if lease else 'none'}) took the lease. Nothing was changed; let that build end."
         )
-    before = work.registry.champion(spec.name)
+    before = _champion_before(work, version)
     promoted = {"promoted_by": request.user or str(request.cause), "promoted_because": request.reason}
     work.registry.promote(spec.name, version, tags=promoted)
-    _remember_promotion(work, request, version, before.version if before else None)
+    _remember_promotion(work, request, version, before)
     work.ledger.end_lease(spec.name, work.holder, now=work.now())
-    was = f", before it {before.version}" if before else ", the first"
+    was = f", before it {before}" if before else ", the first"
     return Outcome(f"Lock 'n' load! Version {version} is the champion{was}", event={"version": version})
+
+
+def _champion_before(work: Work, version: str) -> str | None:
+    """Return who answered before this version; an earlier try may have moved the alias and not told the ledger."""
+    champion = work.registry.champion(work.spec.name)
+    if champion is None or champion.version != version:
+        return champion.version if champion else None
+    others = [entry.body["version"] for entry in work.ledger.entries(work.spec.name, EntryKind.PROMOTION)]
+    return next((other for other in reversed(others) if other != version), None)
 
 
 def _remember_promotion(work: Work, request: BuildRequest, version: str, before: str | None) -> None:

@@ -14,12 +14,16 @@ def has_too_few(work: Work) -> bool:
 
 
 def whole_windows(rows: pd.DataFrame, spec: ModelSpec) -> list[pd.DataFrame]:
-    """Return the rows of each whole window that the monitor would judge, oldest first; cut back from the newest day."""
+    """Return the rows of each whole window that the monitor would judge, oldest first.
+
+    They are cut back from the end of the newest day, or of the newest window if that is shorter.
+    """
     if rows.empty:
         return []
-    starts = rows[spec.time.column].dt.floor("D")
+    grid = min(spec.monitor.window, timedelta(days=1))
+    starts = rows[spec.time.column].dt.floor(pd.Timedelta(grid))
     number = (starts.max() - starts) // spec.monitor.window
-    count = (starts.max() - starts.min() + timedelta(days=1)) // spec.monitor.window
+    count = (starts.max() - starts.min() + grid) // spec.monitor.window
     sizes = number.value_counts()
     whole = sizes[(sizes >= spec.monitor.rows_min) & (sizes.index < count)].index.sort_values(ascending=False)
     return [rows[number == place] for place in whole]
