@@ -1,5 +1,6 @@
 """A booster as ONNX, and what an ONNX file may be made of."""
 
+import json
 from typing import Any
 
 import onnx
@@ -32,7 +33,24 @@ def convert(booster: xgboost.Booster, columns: int, *, name: str) -> bytes:
     model = onnxmltools.convert_xgboost(
         copy, name=name, initial_types=[(INPUT, FloatTensorType([None, columns]))], target_opset=15
     )
+    _give_trees_their_class(model, booster)
     return bytes(model.SerializeToString(deterministic=True))
+
+
+def _give_trees_their_class(model: Any, booster: xgboost.Booster) -> None:
+    """Count each tree for the class it was grown for.
+
+    The converter takes the classes in turn, tree by tree; with
+    ``num_parallel_tree`` a class has several trees in a row.
+    """
+    learner = json.loads(booster.save_raw("json"))["learner"]
+    if int(learner["learner_model_param"]["num_class"]) < 3:
+        return
+    class_of = learner["gradient_booster"]["model"]["tree_info"]
+    for node in model.graph.node:
+        attributes = {attribute.name: attribute for attribute in node.attribute}
+        if "class_ids" in attributes:
+            attributes["class_ids"].ints[:] = [class_of[tree] for tree in attributes["class_treeids"].ints]
 
 
 def inspect(content: bytes) -> None:

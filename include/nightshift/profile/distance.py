@@ -30,6 +30,7 @@ def psi(reference: FeatureProfile, current: FeatureProfile) -> float:
 
     Examples
     --------
+    >>> from nightshift.spec import Kind
     >>> same = FeatureProfile.of([1.0, 2.0, 3.0, 4.0], Kind.NUMERIC)
     >>> psi(same, same)
     0.0
@@ -41,6 +42,7 @@ def psi(reference: FeatureProfile, current: FeatureProfile) -> float:
 def jensen_shannon(reference: FeatureProfile, current: FeatureProfile) -> float:
     """Jensen–Shannon distance, to base 2: 0 for equal shares, 1 for shares without a common bin.
 
+    >>> from nightshift.spec import Kind
     >>> one = FeatureProfile.of(["a", "a", "b"], Kind.CATEGORICAL)
     >>> jensen_shannon(one, one)
     0.0

@@ -46,6 +46,7 @@ class Share:
 
 
 def missing(before: FeatureProfile, now: FeatureProfile) -> Share:
+    """Return the share of rows without a value."""
     return Share(now.missing, now.rows, before.missing, before.rows)
 
 

@@ -35,8 +35,8 @@ def mean_tail(shares: np.ndarray, scores: np.ndarray, shift: float, rows: float)
     Examples
     --------
     >>> coin = np.array([0.5, 0.5])
-    >>> round(mean_tail(coin, np.array([-1.0, 1.0]), 0.2, 100), 3)  # 60 heads or more, of 100, or as few
-    0.046
+    >>> round(mean_tail(coin, np.array([-1.0, 1.0]), 0.2, 100), 3)  # as sure as 60 heads of 100
+    0.045
     """
     there = shares > 0
     weights = shares[there]

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from factories.model import a_model, a_spec, rides
@@ -53,6 +53,7 @@ def edges(model: TrainedModel, task: str) -> np.ndarray:
 
 
 @settings(max_examples=30, deadline=None)
+@example(task="multiclass", given_parameters={"num_parallel_tree": 3, "max_depth": 1}, rounds=2, seed=0)
 @given(task=st.sampled_from(TASKS), given_parameters=parameters, rounds=st.integers(1, 30), seed=st.integers(0, 99))
 def test_onnx_and_pickle_answer_as_the_native_file_does(
     task: str, given_parameters: dict[str, Any], rounds: int, seed: int
