@@ -8,6 +8,7 @@ import json
 import logging
 import sys
 from datetime import UTC, datetime
+from getpass import getuser
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -91,6 +92,36 @@ def monitor(
     """Judge one window of the prediction log and decide; asks for a retrain in the ledger only (Airflow builds)."""
     form = {"start": start, "end": end, "allow_unreproducible": allow_unreproducible}
     _run_pipeline("monitor", model, run, form, as_json=as_json)
+
+
+@app.command()
+def reproduce(
+    model: Model,
+    version: Annotated[str, typer.Argument(help="Number of a registered version.")],
+    reason: Annotated[str, typer.Option(help="Why; kept on the certificate.")] = "",
+    run: RunId = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a registered version again from nothing but its lineage, and certify it; exit status 1 if it differs."""
+    from nightshift.pipelines.request import Asked
+    from nightshift.pipelines.steps import open_work, run_all
+
+    now = datetime.now(UTC)
+    work = open_work("reproduce", model=model, run_id=run or f"shell__{now:%Y-%m-%dT%H%M%S.%fZ}")
+    asked = Asked.by_person(now=now, user=getuser(), version=version, reason=reason)
+    differs = False
+    try:
+        run_all("reproduce", work, asked, say=_silent if as_json else _say)
+    except ReturnToSenderError as error:
+        differs = True
+        if not as_json:
+            raise
+        ERR.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
+    if as_json:
+        _print_json(work.run.read("certificate.json"))
+    else:
+        OUT.print(f"certificate: {work.run.file('certificate.html')}", markup=False, soft_wrap=True)
+    raise typer.Exit(differs)
 
 
 @app.command()

@@ -48,6 +48,7 @@ class Kind(StrEnum):
     WINDOW = "window"
     PROMOTION = "promotion"
     BUILD = "build"
+    CERTIFICATE = "certificate"
 
 
 @dataclass(frozen=True)

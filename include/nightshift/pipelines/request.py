@@ -1,5 +1,6 @@
 """What a run was asked to do, whoever asked: a night, an event, a person, a backfill."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -153,6 +154,43 @@ class MonitorRequest:
     def from_json(cls, content: dict[str, Any]) -> Self:
         moments = {key: datetime.fromisoformat(content[key]) for key in ("start", "end")}
         return cls(**{**content, **moments, "cause": Cause(content["cause"])})
+
+
+@dataclass(frozen=True)
+class ReproduceRequest:
+    """Make a registered version again and certify it; the champion if ``version`` is none."""
+
+    version: str | None
+    reason: str
+    cause: Cause
+    user: str | None
+
+    @classmethod
+    def from_asked(cls, spec: ModelSpec, asked: Asked) -> Self:  # noqa: ARG003 - all requests are settled alike
+        """Return the request.
+
+        Raises
+        ------
+        RequestError
+            If it was asked for by a field that is none, or by a version that is no number.
+        """
+        _check_fields(asked.form, ("version", "reason"))
+        version = str(asked.form.get("version") or "").strip().removeprefix("v") or None
+        if version and not re.fullmatch(r"[1-9]\d{0,17}", version):
+            raise RequestError(f'version is {version!r}; give a number such as "3", or none for the champion')
+        return cls(version, str(asked.form.get("reason") or ""), asked.cause, asked.user)
+
+    @classmethod
+    def of(cls, run: RunFolder) -> Self:
+        """Return what the run was asked to reproduce, as its first step settled it."""
+        return cls.from_json(run.read(REQUEST))
+
+    def to_json(self) -> dict[str, Any]:
+        return {**self.__dict__, "cause": str(self.cause)}
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> Self:
+        return cls(**{**content, "cause": Cause(content["cause"])})
 
 
 def _by_clock(spec: ModelSpec, asked: Asked, *, grid: timedelta = DAY) -> datetime:

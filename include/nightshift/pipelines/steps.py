@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 from nightshift.errors import NightshiftError, UnavailableError
-from nightshift.pipelines.request import Asked, BuildRequest, MonitorRequest
+from nightshift.pipelines.request import Asked, BuildRequest, MonitorRequest, ReproduceRequest
 from nightshift.pipelines.work import Outcome, Then, Work
 from nightshift.runs import RunFolder
 from nightshift.settings import Settings
@@ -26,8 +26,15 @@ STEPS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "performance": "observe",
             "judge": "conclude", "decide": "conclude", "alert": "conclude", "request_retraining": "conclude",
         },
+        "reproduce": dict.fromkeys(
+            ("recall", "check_out", "install", "fetch", "rebuild", "certify"), "reproduce"
+        ),
     }
 )  # fmt: skip
+REQUESTS: Mapping[str, type[BuildRequest | MonitorRequest | ReproduceRequest]] = MappingProxyType(
+    {"build": BuildRequest, "monitor": MonitorRequest, "reproduce": ReproduceRequest}
+)
+"""What each pipeline can be asked for."""
 """The steps of each pipeline, in an order in which they can run, and the module of each."""
 
 __all__ = ["STEPS", "Then", "open_work", "run_all", "run_step"]
@@ -48,8 +55,7 @@ def open_work(pipeline: str, *, model: str, run_id: str, settings: Settings | No
 
 def begin(pipeline: str, work: Work, asked: Asked) -> None:
     """Settle what the run is asked to do; trying again must ask for the same."""
-    kind: type[BuildRequest | MonitorRequest] = BuildRequest if pipeline == "build" else MonitorRequest
-    work.run.begin(kind.from_asked(work.spec, asked).to_json())
+    work.run.begin(REQUESTS[pipeline].from_asked(work.spec, asked).to_json())
 
 
 def run_step(pipeline: str, name: str, *, model: str, run_id: str, asked: Mapping[str, Any]) -> Outcome:

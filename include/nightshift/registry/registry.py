@@ -228,6 +228,10 @@ class ModelRegistry:
         self._server.upload(f"{_evidence_uri(release)}/{file_name(name)}", file)
         self._tag(release, {EVIDENCE + name: file_digest(file)})
 
+    def tag(self, model: str, version: str, tags: Mapping[str, str]) -> None:
+        """Write tags on a version, or new values over old ones."""
+        self._tag(self.version(model, version), own_tags_refused(tags))
+
     def _search(self, model: str, more: str = "") -> list[Release]:
         what = f"name = '{model_name(model)}'{more}"
         return [
