@@ -8,7 +8,7 @@ import pandas as pd
 
 from nightshift.certificate.certificate import Comparison
 from nightshift.files import file_digest, read_json
-from nightshift.lineage.record import Lineage
+from nightshift.lineage.record import SPLITS, Lineage
 
 NONE = "none"
 JSON_FILES = ("profile.json", "contract.json", "golden.json")
@@ -51,7 +51,7 @@ def compare_rows(
     """
     return [
         Comparison(f"{name} rows", digest, rebuilt.get(name, NONE), _how(name, digest, rebuilt, before, now, key))
-        for name, digest in recorded.items()
+        for name, digest in sorted(recorded.items(), key=lambda item: SPLITS.index(item[0]))
     ]
 
 

@@ -8,7 +8,7 @@ from nightshift.lineage.git import Answer, git
 
 GIVE_ANY_COMMIT = "git -c uploadpack.allowAnySHA1InWant=true upload-pack"
 """How a repository of this machine is asked: a commit that no branch holds any more can still be had."""
-MAY_HEAL = ("Could not resolve host", "Connection", "timed out", "Could not read from remote")
+MAY_HEAL = ("Could not resolve host", "Failed to connect", "Connection", "timed out", "Could not read from remote")
 """How git says that nobody answered."""
 
 

@@ -1,6 +1,7 @@
 """The environment of a lock, made by uv and kept: the same lock and Python are the same folder."""
 
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -59,7 +60,9 @@ def install_lock(lock: Path, *, python: str, below: Path) -> Path:
 
 
 def _make(folder: Path, lock: Path, python: str) -> None:
-    made = _uv("venv", "--quiet", "--relocatable", "--python", python, str(folder))
+    # of two interpreters of one version the one that runs here is the safe choice
+    wanted = sys._base_executable if python == platform.python_version() else python
+    made = _uv("venv", "--quiet", "--relocatable", "--python", wanted, str(folder))
     if made.returncode:
         raise ReturnToSenderError(
             [f"there is no Python {python} here ({_complaint(made)}); install it, the release was made by it"]

@@ -6,10 +6,10 @@ registry's remote, the packages by the lock. A step that finds a difference
 writes it down; the ones after it then have nothing to do but certify.
 """
 
+import logging
 import os
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -29,6 +29,7 @@ from nightshift.pipelines.request import ReproduceRequest
 from nightshift.pipelines.work import Outcome, Then, Work
 from nightshift.registry.release import Release
 
+LOG = logging.getLogger(__name__)
 EVIDENCE = ("request.json", "lineage.json", "evaluation.json")
 LOG_LINES_SHOWN = 5
 Step = Callable[[Work], Outcome]
@@ -153,7 +154,7 @@ def rebuild(work: Work) -> Outcome:
             env=_variables(work, code), cwd=code, stdout=out, stderr=subprocess.STDOUT, check=False,
         )  # fmt: skip
     said = log.read_text(errors="replace")
-    sys.stdout.write(said)
+    LOG.info(said.strip())
     if child.returncode:
         last = " ".join(said.strip().splitlines()[-LOG_LINES_SHOWN:])[-800:]
         how = f"the rebuild ended with {child.returncode}: {last}"
@@ -167,7 +168,6 @@ def _variables(work: Work, code: Path) -> dict[str, str]:
     return package_variables(os.environ) | {
         "HOME": str(work.run.file("state")),
         "PYTHONPATH": str(code / "include"),
-        "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONNOUSERSITE": "1",
         "NIGHTSHIFT_PROJECT": str(code),
         "NIGHTSHIFT_STATE": str(work.run.file("state")),
