@@ -30,6 +30,7 @@ def reproduce_dag(spec: ModelSpec) -> DAG:
         schedule=None,
         start_date=datetime(2013, 1, 1, tzinfo=UTC),
         max_active_runs=1,
+        is_paused_upon_creation=False,  # it runs when somebody asks, and never else
         dagrun_timeout=timedelta(hours=6),
         params=FORM,
         default_args={

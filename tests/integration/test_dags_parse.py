@@ -45,6 +45,10 @@ FORMS: dict[str, list[dict[str, Any]]] = {
         {"promote": "yes"}, {"promote": None}, {"reason": 7}, {"reason": "x" * 501}, {"allow_unreproducible": 1},
         {"promote": False, "reason": "x" * 500, "allow_unreproducible": True},
     ],
+    f"reproduce_{MODEL}": [
+        *({"version": version} for version in (None, "", "3", "v12", " 3 ", "0", "-1", "latest", "3.5", 3)),
+        {"reason": "yearly audit"}, {"reason": 7},
+    ],
     f"monitor_{MODEL}": [{end: moment} for end in ("start", "end") for moment in (*GOOD_MOMENTS, *BAD_MOMENTS)],
 }  # fmt: skip
 TEMPLATE = "{{ var.value.secret }}.md"
@@ -149,6 +153,17 @@ def test_a_build_goes_from_versions_to_promotion_with_the_profile_beside_the_tra
     }
 
 
+def test_a_rebuild_brings_code_and_data_side_by_side_and_certifies_whatever_comes(parsed: dict[str, Any]) -> None:
+    assert parsed["dags"][f"reproduce_{MODEL}"]["tasks"] == {
+        "recall": [],
+        "check_out": ["recall"],
+        "install": ["check_out"],
+        "fetch": ["recall"],
+        "rebuild": ["fetch", "install"],
+        "certify": ["rebuild"],
+    }
+
+
 def test_a_monitor_collects_looks_three_ways_judges_and_decides(monitor: Any) -> None:
     assert monitor["tasks"] == {
         "collect": [],
@@ -206,7 +221,7 @@ def test_a_page_tells_what_the_model_is_for_and_whom_to_ask(parsed: dict[str, An
 # ---------------------------------------------------------------- forms
 
 
-@pytest.mark.parametrize("dag", sorted(FORMS))
+@pytest.mark.parametrize("dag", [f"build_{MODEL}", f"monitor_{MODEL}"])
 def test_a_form_takes_moments_and_nothing_that_is_none(parsed: dict[str, Any], dag: str) -> None:
     refused = [form for form, said in zip(FORMS[dag], parsed["forms"][dag], strict=True) if said]
 
@@ -241,14 +256,25 @@ def test_every_field_says_what_it_is_for(parsed: dict[str, Any]) -> None:
             assert field["description"].endswith(".")
 
 
+def test_the_rebuild_form_takes_a_version_or_none(parsed: dict[str, Any]) -> None:
+    dag = f"reproduce_{MODEL}"
+
+    refused = [form for form, said in zip(FORMS[dag], parsed["forms"][dag], strict=True) if said]
+
+    assert refused == [
+        *({"version": version} for version in ("0", "-1", "latest", "3.5", 3)),
+        {"reason": 7},
+    ]
+
+
 # ---------------------------------------------------------------- never all or nothing
 
 
 def test_one_wrong_declaration_takes_no_other_down(mixed: dict[str, Any]) -> None:
     assert mixed["errors"] == {}
     assert {dag for dag in mixed["dags"] if mixed["dags"][dag]["operators"] == ["StepOperator"]} == {
-        "build_bikes", "monitor_bikes", "build_rides", "monitor_rides"
-    }  # fmt: skip
+        f"{pipeline}_{model}" for pipeline in STEPS for model in ("bikes", "rides")
+    }
 
 
 @pytest.mark.parametrize(

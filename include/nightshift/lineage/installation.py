@@ -61,8 +61,8 @@ def install_lock(lock: Path, *, python: str, below: Path) -> Path:
 
 def _make(folder: Path, lock: Path, python: str) -> None:
     # of two interpreters of one version the one that runs here is the safe choice
-    wanted = sys._base_executable if python == platform.python_version() else python
-    made = _uv("venv", "--quiet", "--relocatable", "--python", wanted, str(folder))
+    interpreter = str(Path(sys.executable).resolve()) if python == platform.python_version() else python
+    made = _uv("venv", "--quiet", "--relocatable", "--python", interpreter, str(folder))
     if made.returncode:
         raise ReturnToSenderError(
             [f"there is no Python {python} here ({_complaint(made)}); install it, the release was made by it"]
