@@ -189,11 +189,50 @@ class Time(Part):
         return self
 
 
+Share = Annotated[Number, Field(ge=0, le=1)]
+
+
 class Label(Part):
-    """What is to be predicted, and how long after the event it can be trusted."""
+    """What is to be predicted, how long after the event it can be trusted, and how labels come in.
+
+    ``arrives`` is the maturation curve: which share of the labels is there so
+    long after the event. A cohort of events is *mature*, and judged, once the
+    curve says that at least ``coverage`` of its labels are there; without a
+    curve all come at ``matures_after``.
+    """
 
     column: Column
     matures_after: Duration = timedelta(days=1)
+    arrives: dict[Duration, Share] = Field(default_factory=dict)
+    coverage: Share = 0.9
+
+    @property
+    def mature_age(self) -> timedelta:
+        """How old a cohort of events must be to be judged.
+
+        >>> Label(column="late", matures_after="1d", arrives={"2d": 0.5, "7d": 0.95}).mature_age.days
+        7
+        """
+        enough = [age for age, share in self.arrives.items() if share >= self.coverage]
+        return max(min(enough, default=timedelta(0)), self.matures_after)
+
+    def expected_share(self, age: timedelta) -> float:
+        """Return which share of the labels should be known so long after the event."""
+        if not self.arrives:
+            return float(age >= self.matures_after)
+        return max((share for at, share in self.arrives.items() if at <= age), default=0.0)
+
+    @model_validator(mode="after")
+    def _rising(self) -> Self:
+        shares = [share for _, share in sorted(self.arrives.items())]
+        if shares != sorted(shares):
+            raise ValueError("has a curve in arrives that falls with age; labels only come in, so let it rise")
+        if shares and shares[-1] < self.coverage:
+            raise ValueError(
+                f"has a curve that ends at {shares[-1]:g}, below coverage, {self.coverage:g}: "
+                "no cohort would ever be mature; lower coverage"
+            )
+        return self
 
 
 class Feature(Part):
@@ -327,6 +366,8 @@ class Monitor(Part):
     ``false_alarms`` is how often the monitor may call a window drifted or broken
     in which nothing has changed, over all columns and tests: a number for each
     ``day``, ``week``, ``month``, ``quarter``, ``year``, or so many ``windows``.
+    ``segments`` names categorical features: each of their categories with at
+    least ``segment_rows_min`` rows in the window gets a verdict of its own.
     """
 
     window: Stretch = timedelta(days=1)
@@ -335,6 +376,8 @@ class Monitor(Part):
         "1 per quarter"
     )
     limits: Limits = Limits()
+    segments: tuple[Column, ...] = ()
+    segment_rows_min: Count = 200
 
     @property
     def false_alarm_rate(self) -> float:
@@ -351,11 +394,23 @@ class Monitor(Part):
 
 
 class Governor(Part):
-    """When a retrain may start: ``wanted`` of the last ``nights`` verdicts, and rest between two."""
+    """When a retrain may start.
+
+    Asked for when ``wanted`` of the last ``nights`` verdicts, the latest among
+    them, are not healthy; also when so many ``new_labels`` have matured since
+    the champion learned, or what it learned is older than ``age`` (none: never
+    for that). Between two there is rest, ``cooldown``, doubled with each retrain
+    in a row that brought nothing better; after ``patience`` of those only a
+    person starts the next. Never more than ``weekly`` in seven days.
+    """
 
     wanted: Count = 2
     nights: Count = 3
     cooldown: Duration = timedelta(days=7)
+    weekly: Count = 1
+    patience: Count = 3
+    new_labels: Count | None = None
+    age: Stretch | None = None
 
     @model_validator(mode="after")
     def _reachable(self) -> Self:
@@ -418,12 +473,13 @@ class ModelSpec(Part):
 
     @model_validator(mode="after")
     def _known_segments(self) -> Self:
-        for name in self.gates.champion.segments if self.gates.champion else ():
+        places = [("monitor.segments", name) for name in self.monitor.segments]
+        if self.gates.champion:
+            places += [("gates.champion.segments", name) for name in self.gates.champion.segments]
+        for place, name in places:
             feature = self.features.get(name)
             if feature is None or feature.kind is not Kind.CATEGORICAL:
-                raise ValueError(
-                    f"gates.champion.segments names {name}, which is no categorical feature; declare it as one"
-                )
+                raise ValueError(f"{place} names {name}, which is no categorical feature; declare it as one")
         return self
 
     @cached_property
