@@ -1,6 +1,7 @@
 """Take the README's pictures from the running house, in a real browser: `.venv/bin/python docs/pictures/take.py`.
 
-Needs what `make test` installs, and Debian's chromium.
+Needs what `make test` installs, Debian's chromium, and for the certificate a
+run of `nightshift reproduce`.
 """
 
 from pathlib import Path
@@ -24,10 +25,16 @@ def main() -> None:
             for name, path in {
                 "monitor-grid": "/dags/monitor_flight_delay",
                 "build-grid": "/dags/build_flight_delay",
+                "reproduce-grid": "/dags/reproduce_flight_delay",
             }.items():
                 page.goto(settings.airflow + path, wait_until="networkidle")
                 page.wait_for_timeout(2500)
                 page.screenshot(path=HERE / f"{name}.png")
+            certificates = settings.runs.glob("*/reproduce/*/certificate.html")
+            newest = max(certificates, key=lambda file: file.stat().st_mtime, default=None)
+            if newest:
+                page.goto(newest.as_uri())
+                page.screenshot(path=HERE / "certificate.png", clip={"x": 240, "y": 20, "width": 1020, "height": 760})
         finally:
             browser.close()
 

@@ -31,6 +31,7 @@ from nightshift.registry.release import Release
 
 LOG = logging.getLogger(__name__)
 EVIDENCE = ("request.json", "lineage.json", "evaluation.json")
+TIMED = ("recall", "check_out", "install", "fetch", "rebuild")
 LOG_LINES_SHOWN = 5
 Step = Callable[[Work], Outcome]
 
@@ -214,7 +215,7 @@ def _certificate(work: Work) -> Certificate:
         made_by=request.user or str(request.cause),
         reason=request.reason,
         made_on=f"{lineage.environment.python}, {running_platform()}, lock {lineage.environment.lock_digest[:16]}",
-        seconds={file.stem: read_json(file) for file in sorted(work.run.file("seconds").glob("*.json"))},
+        seconds={name: read_json(file) for name in TIMED if (file := work.run.file(f"seconds/{name}.json")).is_file()},
         compared=tuple(_found(work) or _compare(work, lineage)),
     )
 
