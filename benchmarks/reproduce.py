@@ -68,7 +68,7 @@ def run(pipeline: str, name: str, where: dict[str, str], **form: object) -> tupl
         [sys.executable, "-c", CHILD, pipeline, MODEL, name, json.dumps(form)],
         env=os.environ | where, stdout=subprocess.PIPE, text=True, check=True,
     )  # fmt: skip
-    return json.loads(done.stdout), time.perf_counter() - began
+    return json.loads(done.stdout.splitlines()[-1]), time.perf_counter() - began
 
 
 if __name__ == "__main__":
