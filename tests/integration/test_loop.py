@@ -10,6 +10,7 @@ import pytest
 from nightshift.demo.replay import ask, callers_rows
 from nightshift.ledger import Kind, Ledger
 from nightshift.lineage.code import read_code
+from nightshift.pipelines.steps import STEPS
 from nightshift.services.airflow_api import AirflowApi, DagRun
 from nightshift.services.house import House, sign_in
 from nightshift.settings import Settings, find_project
@@ -38,7 +39,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
 def api(settings: Settings) -> Iterator[AirflowApi]:
     user, password = sign_in(settings)
     with AirflowApi(settings.airflow, user=user, password=password) as api:
-        api.wait_for_dags({f"build_{MODEL}", f"monitor_{MODEL}"}, seconds=120)
+        api.wait_for_dags({f"{pipeline}_{MODEL}" for pipeline in STEPS}, seconds=120)
         for dag in (f"build_{MODEL}", f"monitor_{MODEL}"):
             api.unpause(dag)
         yield api
@@ -114,6 +115,20 @@ def test_a_nightly_run_outside_the_calendar_is_green_and_builds_nothing(
 
     assert ended.state == "success"
     assert api.tasks(ended)["train"] == "skipped"
+
+
+def test_the_scheduler_certifies_the_release(
+    judged: DagRun, api: AirflowApi, settings: Settings, conf: dict[str, bool]
+) -> None:
+    """A release of a checkout under work cannot be made again: the same run then says so, and ends red."""
+    assert judged.state == "success"
+
+    run = api.wait(api.trigger(f"reproduce_{MODEL}", conf={"version": "1", "reason": "test"}), seconds=SECONDS)
+
+    (entry,) = Ledger(settings.ledger).entries(MODEL, Kind.CERTIFICATE)
+    assert entry.body["identical"] is not conf["allow_unreproducible"]
+    expected = ("failed", "skipped", "failed") if conf["allow_unreproducible"] else ("success",) * 3
+    assert (run.state, api.tasks(run)["rebuild"], api.tasks(run)["certify"]) == expected, api.failure(run)
 
 
 def test_the_form_refuses_a_field_that_is_no_moment(api: AirflowApi) -> None:
