@@ -6,6 +6,7 @@ Exit status: 0 done; 1 refused or failed, with the reason on standard error;
 
 import json
 import logging
+import os
 import sys
 from datetime import UTC, datetime
 from getpass import getuser
@@ -27,7 +28,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-OUT, ERR = Console(), Console(stderr=True)
+WIDTH = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 120
+"""A log has no width of its own; the usual 80 columns would break every table."""
+OUT, ERR = Console(width=WIDTH), Console(stderr=True)
 
 Model = Annotated[str, typer.Argument(help="Name of a model declared in include/specs.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON for programs instead of text for people.")]
