@@ -17,7 +17,13 @@ from functools import wraps
 from pathlib import Path
 
 from nightshift.certificate import Certificate, Comparison, compare_inputs, compare_results, compare_rows, render_page
-from nightshift.errors import DataRegistryError, ReleaseError, ReturnToSenderError, UnavailableError
+from nightshift.errors import (
+    DataRegistryError,
+    ReleaseError,
+    ReturnToSenderError,
+    SettingsError,
+    UnavailableError,
+)
 from nightshift.files import file_digest, read_json, write_text
 from nightshift.ledger import Kind as EntryKind
 from nightshift.lineage.checkout import check_out as check_out_commit
@@ -129,7 +135,7 @@ def _here(version: DatasetVersion, registry: DataRegistry) -> DatasetVersion:
 @timed
 def install(work: Work) -> Outcome:
     """Make the environment of the commit's lock, or take the one made before; write ``python.json``."""
-    lock = work.run.file("code") / work.settings.lock.relative_to(work.settings.project)
+    lock = work.run.file("code") / _in_project(work, work.settings.lock)
     recorded = _recorded(work).environment
     found = file_digest(lock) if lock.is_file() else "none"
     if found != recorded.lock_digest:
@@ -172,7 +178,22 @@ def _variables(work: Work, code: Path) -> dict[str, str]:
         "PYTHONNOUSERSITE": "1",
         "NIGHTSHIFT_PROJECT": str(code),
         "NIGHTSHIFT_STATE": str(work.run.file("state")),
+        "NIGHTSHIFT_SPECS": str(_in_project(work, work.settings.specs)),
+        "NIGHTSHIFT_LOCK": str(_in_project(work, work.settings.lock)),
     }
+
+
+def _in_project(work: Work, path: Path) -> Path:
+    """Return where a checkout has what this installation has at ``path``.
+
+    Raises
+    ------
+    SettingsError
+        If it is outside the project: then no commit holds it.
+    """
+    if not path.is_relative_to(work.settings.project):
+        raise SettingsError(f"{path} is outside the project {work.settings.project}, so no commit holds it; move it in")
+    return path.relative_to(work.settings.project)
 
 
 @timed
