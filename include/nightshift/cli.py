@@ -17,6 +17,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from nightshift import cli_ledger
 from nightshift.errors import NightshiftError, ReturnToSenderError
 from nightshift.files import write_json
 from nightshift.settings import Settings
@@ -28,6 +29,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(cli_ledger.app)
 WIDTH = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 120
 """A log has no width of its own; the usual 80 columns would break every table."""
 OUT, ERR = Console(width=WIDTH), Console(stderr=True)

@@ -7,7 +7,7 @@ lease needs one place where two builds cannot both win.
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -49,6 +49,13 @@ class Kind(StrEnum):
     PROMOTION = "promotion"
     BUILD = "build"
     CERTIFICATE = "certificate"
+    BLOCK = "block"
+    RELEASE = "release"
+    HELP = "help"
+    ACCEPTANCE = "acceptance"
+    SNOOZE = "snooze"
+    WISH = "wish"
+    RESET = "reset"
 
 
 @dataclass(frozen=True)
@@ -108,7 +115,7 @@ class Ledger:
     def append(
         self, model: str, kind: Kind, *, start: datetime, end: datetime, body: dict[str, Any], now: datetime
     ) -> Entry:
-        """Add an entry; it is never changed. A window judged again is a second entry."""
+        """Add an entry; it is never changed. A window judged again is a second entry; both are kept."""
         row = {"model": model, "kind": str(kind), "start": _text(start), "end": _text(end), "at": _text(now)}
         with self._transaction() as connection:
             result = connection.execute(sql.insert(ENTRIES).values(**row, body=canonical_json(body).decode()))
@@ -136,13 +143,19 @@ class Ledger:
         until = now + lasts
         with self._transaction() as connection:
             row = connection.execute(sql.select(LEASES).where(LEASES.c.model == model)).mappings().first()
-            fence = 1 if row is None else row["fence"] + (row["holder"] != holder)
-            values = {"fence": fence, "holder": holder, "until": _text(until)}
-            if row is None:
-                connection.execute(sql.insert(LEASES).values(model=model, **values))
-            else:
-                connection.execute(sql.update(LEASES).where(LEASES.c.model == model).values(**values))
-        return Lease(model, fence, holder, until)
+            return _hand_over(connection, row, Lease(model, 1, holder, until))
+
+    def reserve(self, model: str, holder: str, *, now: datetime, lasts: timedelta) -> Lease | None:
+        """Return a lease for ``holder`` only if nobody else holds one now, else none; of two who ask at once one wins.
+
+        For who asks for a build, until the build takes its own: no second one is asked for in between.
+        """
+        until = now + lasts
+        with self._transaction() as connection:
+            row = connection.execute(sql.select(LEASES).where(LEASES.c.model == model)).mappings().first()
+            if row is not None and row["holder"] != holder and _moment(row["until"]) > now:
+                return None
+            return _hand_over(connection, row, Lease(model, 1, holder, until))
 
     def lease(self, model: str) -> Lease | None:
         """Return the newest lease of a model, lapsed or not; none if nothing was ever built."""
@@ -173,6 +186,18 @@ class Ledger:
             # Short-lived steps: no connection outlives its transaction on SQLite, so none is left open at exit.
             if self._url.get_backend_name() == "sqlite":
                 self._engine.dispose()
+
+
+def _hand_over(connection: sql.Connection, row: Any, lease: Lease) -> Lease:
+    """Write down who holds the lease from now on; its fence rises with every change of hands."""
+    if row is None:
+        values = {"model": lease.model, "fence": lease.fence, "holder": lease.holder, "until": _text(lease.until)}
+        connection.execute(sql.insert(LEASES).values(**values))
+        return lease
+    lease = replace(lease, fence=row["fence"] + (row["holder"] != lease.holder))
+    values = {"fence": lease.fence, "holder": lease.holder, "until": _text(lease.until)}
+    connection.execute(sql.update(LEASES).where(LEASES.c.model == lease.model).values(**values))
+    return lease
 
 
 def _make_folder(folder: Path) -> None:

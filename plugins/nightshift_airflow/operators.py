@@ -8,6 +8,7 @@ from airflow.sdk.bases.skipmixin import SkipMixin
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from nightshift.errors import NightshiftError, UnavailableError
+from nightshift_airflow.notes import KEY as NOTE
 
 
 class StepOperator(BaseOperator, SkipMixin):
@@ -47,6 +48,8 @@ class StepOperator(BaseOperator, SkipMixin):
         except NightshiftError as error:
             raise AirflowFailException(str(error)) from error
         self.log.info(outcome.sentence)
+        if outcome.note:
+            context["ti"].xcom_push(key=NOTE, value=outcome.note)
         if self.announces and outcome.event:
             context["outlet_events"][self.announces].extra = outcome.event
         match outcome.then:

@@ -164,14 +164,15 @@ def test_a_rebuild_brings_code_and_data_side_by_side_and_certifies_whatever_come
     }
 
 
-def test_a_monitor_collects_looks_three_ways_judges_and_decides(monitor: Any) -> None:
+def test_a_monitor_collects_looks_four_ways_judges_and_decides(monitor: Any) -> None:
     assert monitor["tasks"] == {
         "collect": [],
         "profile": ["collect"],
         "validate": ["profile"],
         "compare": ["profile"],
         "performance": ["profile"],
-        "judge": ["compare", "performance", "validate"],
+        "look_back": ["profile"],
+        "judge": ["compare", "look_back", "performance", "validate"],
         "decide": ["judge"],
         "alert": ["decide"],
         "request_retraining": ["decide"],

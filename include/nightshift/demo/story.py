@@ -1,7 +1,8 @@
 """The chapters, in order. Each first looks whether it has been told, so that a second telling goes on.
 
 Everything below happens in the flights' own time, 2013: a replayed week is a
-backfill of the monitor, and a retrain at its end knows nothing later.
+backfill of the monitor, and a retrain at its end knows nothing later. Some
+quiet weeks are left out, to keep the story short; one is spoilt on purpose.
 """
 
 import time
@@ -15,8 +16,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from nightshift.demo.replay import ask, callers_rows
 from nightshift.demo.table import comparison_table, windows_table
 from nightshift.errors import ReturnToSenderError, ServiceError
-from nightshift.ledger import Entry, Ledger
+from nightshift.ledger import Entry, Kind, Ledger
 from nightshift.lineage.code import read_code
+from nightshift.pipelines.standing import blocks
 from nightshift.registry import ModelRegistry
 from nightshift.services.airflow_api import AirflowApi, DagRun
 from nightshift.services.house import House, sign_in
@@ -25,8 +27,13 @@ from nightshift.spec import ModelSpec, find_spec
 
 MODEL = "flight_delay"
 FIRST_BUILD = datetime(2013, 5, 1, tzinfo=UTC)
-FIRST_WINDOW = datetime(2013, 5, 6, tzinfo=UTC)
-LAST_WINDOW = datetime(2013, 7, 22, tzinfo=UTC)
+WINDOWS = tuple(
+    datetime(2013, month, day, tzinfo=UTC)
+    for month, day in ((5, 13), (5, 20), (6, 3), (6, 17), (6, 24), (7, 1), (7, 8), (7, 15))
+)
+SPOILT = datetime(2013, 5, 20, tzinfo=UTC)
+"""The week in which the caller sends distances in kilometres: a fault on the way, not a change of the world."""
+KILOMETRES = 1.609344
 DAGS = (f"build_{MODEL}", f"monitor_{MODEL}")
 BUILD_SECONDS, MONITOR_SECONDS, SWAP_SECONDS, DAGS_SECONDS, EVENT_SECONDS = 900.0, 300.0, 60.0, 120.0, 60.0
 POLL_SECONDS = 0.5
@@ -73,9 +80,10 @@ def tell(settings: Settings, *, console: Console) -> None:
             )  # fmt: skip
             _open_dags(stage)
             _build_first_champion(stage)
-            for start in _windows():
+            for start in WINDOWS:
                 _live_through(stage, start)
     console.print(windows_table(stage.ledger, spec))
+    _tell_what_stands(stage, console)
     comparison = comparison_table(stage.registry, stage.ledger, spec, settings)
     if comparison:
         console.print(comparison)
@@ -117,11 +125,6 @@ def _build_first_champion(stage: Stage) -> None:
         raise ServiceError(f"{DAGS[0]} ended without a champion; see {stage.settings.airflow}/dags/{DAGS[0]}")
 
 
-def _windows() -> list[datetime]:
-    count = (LAST_WINDOW - FIRST_WINDOW) // timedelta(weeks=1) + 1
-    return [FIRST_WINDOW + timedelta(weeks=week) for week in range(count)]
-
-
 def _live_through(stage: Stage, start: datetime) -> None:
     """Replay one week through the API, let the monitor judge it, and see a retrain through if it asks for one."""
     end = start + stage.spec.monitor.window
@@ -137,6 +140,9 @@ def _live_through(stage: Stage, start: datetime) -> None:
 def _replay(stage: Stage, start: datetime, end: datetime) -> None:
     task = stage.progress.add_task(f"week of {start:%d %b}: flights through the API", total=None)
     rows = callers_rows(stage.spec, stage.settings, start=start, end=end)
+    if start == SPOILT:
+        stage.progress.console.print(f"  week of {start:%d %b}: planted: the caller sends distances in kilometres")
+        rows = rows.assign(distance=rows["distance"] * KILOMETRES)
     stage.progress.update(task, total=len(rows))
     for answered, _ in ask(stage.settings.serving, stage.spec, rows):
         stage.progress.advance(task, answered)
@@ -156,6 +162,21 @@ def _monitor(stage: Stage, start: datetime) -> Entry:
     status, decision = entry.body["verdict"]["status"], entry.body["decision"]["sentence"]
     stage.progress.console.print(f"  week of {start:%d %b}: [bold]{status}[/]; {decision}")
     return entry
+
+
+def _tell_what_stands(stage: Stage, console: Console) -> None:
+    """Say what is blocked and how to release it, whether the retrain helped, and where to read more."""
+    name, entries = stage.spec.name, stage.ledger.entries(stage.spec.name)
+    for block in blocks(entries):
+        last = block.end - timedelta(days=1)
+        console.print(
+            f"[bold red]blocked[/] from training: {block.start:%d %b} to {last:%d %b}, until somebody says "
+            f"[bold]nightshift release {name} {block.start:%Y-%m-%d} --by YOU --reason WHY[/]"
+        )
+    helped = [entry.body["sentence"] for entry in entries if entry.kind is Kind.HELP]
+    if helped:
+        console.print(helped[-1], highlight=False)
+    console.print(f"every window tells all: [bold]nightshift why {name} {SPOILT:%Y-%m-%d}[/]")
 
 
 def _see_retrain_through(stage: Stage, entry: Entry) -> None:

@@ -90,7 +90,14 @@ class DataRegistry:
         """Return the MD5 of each file of a version by name, sorted by name."""
         return self._store.read_listing(version.digest, f"the listing of {version.path}")
 
-    def append(self, path: str, folder: Path, message: str, replace: bool | Collection[str] = False) -> DatasetVersion:
+    def append(
+        self,
+        path: str,
+        folder: Path,
+        message: str,
+        replace: bool | Collection[str] = False,
+        without: Collection[str] = (),
+    ) -> DatasetVersion:
         """Add the files in ``folder`` to the tracked folder ``path``, commit and push.
 
         Files that are there with the same bytes change nothing; if none changes
@@ -102,6 +109,8 @@ class DataRegistry:
         replace
             Whether a file that is there with other bytes may be replaced, or the
             names of those that may.
+        without
+            Names of files that leave the folder; earlier versions keep them.
 
         Raises
         ------
@@ -122,11 +131,13 @@ class DataRegistry:
             before = self._version(path, head)
             old = self.list_files(before) if before else {}
             _refuse_changes(path, old, new, replace)
-            if before and new.items() <= old.items():
+            stays = {name: digest for name, digest in old.items() if name not in without}
+            if before and new.items() <= stays.items() and stays == old:
                 return before
-            if not new:
+            if not new and not stays:
                 raise DataRegistryError(f"{folder}: holds no files, so there is nothing to begin {path} with")
-            after = self._propose(path, head, old | new, self._size(before, old, new), message)
+            gone = sum(self._store.size(old[name]) for name in old.keys() - stays.keys() - new.keys())
+            after = self._propose(path, head, stays | new, self._size(before, old, new) - gone, message)
             if self._history.push(after.commit):
                 return after
         raise DataRegistryBusyError(

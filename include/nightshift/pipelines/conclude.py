@@ -1,64 +1,109 @@
 """What a window means: judged, decided, told."""
 
-from datetime import datetime
+from dataclasses import replace
+from datetime import timedelta
 
 from nightshift.alerts import Alert, send
-from nightshift.governor import Decision, Situation
+from nightshift.governor import Decision, Rule
 from nightshift.governor import decide as govern
-from nightshift.ledger import Entry, Kind
+from nightshift.ledger import Kind
+from nightshift.pipelines.entering import block, body_of, enter
+from nightshift.pipelines.judging import checks_of, segments_of
 from nightshift.pipelines.request import MonitorRequest
-from nightshift.pipelines.window import has_too_few
+from nightshift.pipelines.situation import situation
+from nightshift.pipelines.standing import quiets
 from nightshift.pipelines.work import Outcome, Then, Work
-from nightshift.profile.drift import DriftReport
-from nightshift.verdict import Check, Status, Verdict, judge_window
+from nightshift.verdict import Status, Verdict, judge_window
+
+ASKED_LASTS = timedelta(hours=1)
+"""How long a retrain that was asked for keeps others from being asked for, until its build takes the lease itself."""
 
 
 def judge(work: Work) -> Outcome:
     """Say in one word how the window is, with every reason; write ``verdict.json``."""
-    verdict = judge_window(_checks(work))
-    work.run.write("verdict.json", verdict.to_json())
-    return Outcome(f"{verdict.status}: {verdict.why}")
+    quiet = quiets(work.ledger.entries(work.spec.name), end=MonitorRequest.of(work.run).end)
+    verdict = judge_window(checks_of(work.run, work.spec.monitor, quiet))
+    work.run.write("verdict.json", {**verdict.to_json(), "segments": segments_of(work.run, quiet)})
+    return Outcome(f"{verdict.status}: {verdict.why}", note=f"**{verdict.status}**: {verdict.why}")
 
 
 def decide(work: Work) -> Outcome:
-    """Ask the governor, and enter the window into the ledger; write ``decision.json``."""
-    request, window = MonitorRequest.of(work.run), work.run.read("window.json")
-    verdict = Verdict.from_json(work.run.read("verdict.json"))
-    decision = govern(work.spec.governor, _situation(work, verdict))
+    """Ask the governor, block what is broken, and enter the window into the ledger; write ``decision.json``.
+
+    Tried again, the same judgement is no second entry and the decision stays
+    what it was: a build that has begun by then is its own.
+    """
+    request, verdict = MonitorRequest.of(work.run), Verdict.from_json(work.run.read("verdict.json"))
+    entries = work.ledger.entries(work.spec.name)
+    before = [
+        entry.body
+        for entry in entries
+        if entry.kind is Kind.WINDOW and (entry.start, entry.end) == (request.start, request.end)
+    ]
+    mine = [body for body in before if body["run"] == work.holder and body["verdict"] == verdict.to_json()]
+    decision = Decision.from_json(mine[-1]["decision"]) if mine else _decided(work, verdict)
     work.run.write("decision.json", decision.to_json())
-    body = {
-        "run": work.holder,
-        "rows": window["rows"],
-        "version": window["version"],
-        "verdict": verdict.to_json(),
-        "why": verdict.why,
-        "decision": decision.to_json(),
-    }
-    window_of = (request.start, request.end)
-    before = [entry.body for entry in work.ledger.windows(work.spec.name) if (entry.start, entry.end) == window_of]
-    if before != [body]:  # tried again, the same judgement is no second one
-        work.ledger.append(work.spec.name, Kind.WINDOW, start=request.start, end=request.end, body=body, now=work.now())
-    return Outcome(decision.sentence)
+    body = body_of(work.run, work.holder, verdict, decision)
+    if not before or before[-1] != body:
+        enter(work, request, body)
+    blocked = block(work, request, verdict)
+    beside = "; its days are blocked from training until a person releases them" if blocked else ""
+    return Outcome(
+        decision.sentence + beside, note=f"**{verdict.status}**: {verdict.why}\n\n**{decision.sentence}**{beside}"
+    )
+
+
+def _decided(work: Work, verdict: Verdict) -> Decision:
+    """Return the decision; a retrain only if nobody else asked for one between the question and the answer."""
+    seen = situation(work, verdict.status)
+    decision = govern(work.spec.governor, seen)
+    if not decision.retrain:
+        return decision
+    if work.ledger.reserve(work.spec.name, work.holder, now=work.now(), lasts=ASKED_LASTS):
+        return decision
+    other = work.ledger.lease(work.spec.name)
+    late = replace(seen, building=other.holder if other else "another one")
+    decision = govern(work.spec.governor, late)
+    assert decision.rule is Rule.BUILDING
+    return decision
 
 
 def alert(work: Work) -> Outcome:
-    """Tell people, if there is something to tell."""
+    """Tell people, if there is something to tell: of the window, or of a segment in it."""
     request, spec = MonitorRequest.of(work.run), work.spec
     verdict = Verdict.from_json(work.run.read("verdict.json"))
     decision = Decision.from_json(work.run.read("decision.json"))
-    if verdict.status is Status.HEALTHY:
+    sick = _sick_segments(work)
+    if verdict.status is Status.HEALTHY and not sick and decision.rule is not Rule.TRIPPED:
         return Outcome("nobody needs to be told", Then.SKIP)
-    reasons = "\n".join(f"- {check.sentence}" for check in verdict.reasons[:10])
+    lines = [f"- {check.sentence}" for check in verdict.reasons[:10]]
+    lines += [f"- {name} is {segment['status']}: {segment['why']}" for name, segment in sick.items()][:10]
     message = Alert(
         model=spec.name,
         incident=f"{spec.name}:{verdict.status}",
         title=f"{spec.name}: {verdict.status} from {request.start:%Y-%m-%d} to {request.end:%Y-%m-%d}",
-        text=f"{reasons}\nDecided: {decision.sentence}.\nEvidence: {work.run.path}",
+        text="\n".join([*lines, f"Decided: {decision.sentence}.", *_what_to_do(work, verdict)]),
         at=work.now(),
     )
     sent = send(message, spec.alerts, folder=work.settings.state / "alerts")
     refused = f"; {', '.join(sent.failed)} did not take it" if sent.failed else ""
     return Outcome(f"told {', '.join(sent.channels) or 'nobody'}{refused}")
+
+
+def _sick_segments(work: Work) -> dict[str, dict[str, str]]:
+    return {
+        name: segment
+        for name, segment in work.run.read("verdict.json")["segments"].items()
+        if segment["status"] not in (Status.HEALTHY, Status.UNKNOWN)
+    }
+
+
+def _what_to_do(work: Work, verdict: Verdict) -> list[str]:
+    day = f"{MonitorRequest.of(work.run).start:%Y-%m-%d}"
+    words = [f"All of it: nightshift why {work.spec.name} {day}", f"Evidence: {work.run.path}"]
+    if verdict.status is Status.BROKEN:
+        words.insert(0, f"Its days are kept from training until: nightshift release {work.spec.name} {day}")
+    return words
 
 
 def request_retraining(work: Work) -> Outcome:
@@ -74,43 +119,3 @@ def request_retraining(work: Work) -> Outcome:
         "allow_unreproducible": request.allow_unreproducible,
     }
     return Outcome(f"{work.spec.retrain_asset} asks for a build as of {request.end:%Y-%m-%d}", event=event)
-
-
-def _checks(work: Work) -> list[Check]:
-    """Return all checks of the window: performance first, then the answers, then columns by what matters."""
-    window, rows_min = work.run.read("window.json"), work.spec.monitor.rows_min
-    if has_too_few(work):
-        sentence = f"{window['judged']:,} predictions in the window, at least {rows_min:,} are needed to judge"
-        return [Check("rows", Status.UNKNOWN, "window", sentence, window["judged"], rows_min, window["judged"])]
-    measured, drift = work.run.read("performance.json"), work.run.read("drift.json")
-    checks = [Check.from_json(check) for check in measured["checks"]]
-    checks += DriftReport.from_json(drift["output"]).checks
-    checks += DriftReport.from_json(drift["inputs"]).checks
-    checks += [Check.from_json(check) for check in work.run.read("quality.json")["checks"]]
-    return checks
-
-
-def _situation(work: Work, verdict: Verdict) -> Situation:
-    request, name, now = MonitorRequest.of(work.run), work.spec.name, work.now()
-    earlier = [entry for entry in work.ledger.windows(name) if entry.end < request.end]
-    requests = [entry.end for entry in earlier if entry.body["decision"]["retrain"]]
-    lease = work.ledger.lease(name)
-    return Situation(
-        now=request.end,
-        status=verdict.status,
-        earlier=[Status(entry.body["verdict"]["status"]) for entry in _since_promotion(work, earlier)],
-        last_request=max(requests, default=None),
-        champion_as_of=_champion_as_of(work),
-        building=lease.holder if lease and lease.until > now else None,
-    )
-
-
-def _since_promotion(work: Work, earlier: list[Entry]) -> list[Entry]:
-    """Return the windows that speak of the version now judged: another one's illness is not its own."""
-    version = work.run.read("window.json")["version"]
-    return [entry for entry in earlier if entry.body["version"] == version]
-
-
-def _champion_as_of(work: Work) -> datetime | None:
-    promotions = work.ledger.entries(work.spec.name, Kind.PROMOTION)
-    return promotions[-1].end if promotions else None

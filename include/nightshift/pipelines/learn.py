@@ -13,6 +13,8 @@ from nightshift.model.evaluate import evaluate as evaluate_rows
 from nightshift.model.package import open_package, write_package
 from nightshift.model.train import TrainedModel
 from nightshift.model.train import train as fit
+from nightshift.pipelines.expect import FILE as EXPECTED
+from nightshift.pipelines.expect import Expected
 from nightshift.pipelines.output import OUTPUT, label_kind, output_of
 from nightshift.pipelines.request import BuildRequest
 from nightshift.pipelines.window import whole_windows
@@ -103,8 +105,8 @@ def _reference(work: Work, model: TrainedModel) -> dict[str, Any]:
 def evaluate(work: Work) -> Outcome:
     """Judge the candidate on rows it has not seen, and against the champion on rows neither has.
 
-    Writes ``evaluation.json`` and ``verdict.json``. Stops, with the champion
-    kept, if a gate is not met.
+    Writes ``evaluation.json``, ``expected.json`` (what windows will be held to)
+    and ``verdict.json``. Stops, with the champion kept, if a gate is not met.
     """
     spec, test, candidate = work.spec, _split(work, "test"), open_package(work.run.file("package"))
     result = evaluate_rows(
@@ -112,6 +114,8 @@ def evaluate(work: Work) -> Outcome:
     )
     verdict = result.verdict(spec)
     work.run.write("evaluation.json", result.to_json())
+    expected = Expected.of(test, candidate.predict(test), spec, classes=candidate.classes)
+    work.run.write(EXPECTED, expected.to_json())
     work.run.write("verdict.json", verdict.to_json())
     if verdict.status is Status.PASS:
         return Outcome("PASS: " + "; ".join(check.sentence for check in verdict.checks))

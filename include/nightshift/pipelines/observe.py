@@ -1,31 +1,22 @@
-"""What a window is: collected, profiled, validated, compared, measured."""
+"""What a window is: collected, profiled, validated, compared."""
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
-from nightshift.data.source import load_source
-from nightshift.data.tables import labels as read_labels
 from nightshift.files import read_json
-from nightshift.model.metrics import LARGER_IS_BETTER
 from nightshift.model.package import ModelPackage, open_package
+from nightshift.pipelines.movement import moved
 from nightshift.pipelines.output import OUTPUT, logged_output
 from nightshift.pipelines.request import Cause, MonitorRequest, outside_calendar
 from nightshift.pipelines.window import has_too_few
 from nightshift.pipelines.work import Outcome, Then, Work
 from nightshift.predictions.log import PredictionLog
 from nightshift.profile.contract import Contract
-from nightshift.profile.drift import compare as compare_profiles
 from nightshift.profile.expectations import validate as validate_rows
 from nightshift.profile.profile import Profile
-from nightshift.profile.variation import Variation
 from nightshift.spec import Kind as ColumnKind
-from nightshift.spec import Monitor
-from nightshift.verdict import Check, Status
-
-if TYPE_CHECKING:
-    from nightshift.predictions.performance import Interval, Performance
+from nightshift.verdict import Status
 
 
 def collect(work: Work) -> Outcome:
@@ -81,80 +72,11 @@ def compare(work: Work) -> Outcome:
     if has_too_few(work):
         return Outcome("too few rows to compare")
     release, current = _package(work), work.run.read("profile.json")
-    reference, limits = _reference(release), work.spec.monitor.limits
-    own = {part: Variation.from_json(content) for part, content in release.profile["variation"].items()}
-    inputs = compare_profiles(
-        reference["inputs"],
-        Profile.from_json(current["inputs"]),
-        importance=_evidence(work, "training.json")["importance"],
-        limits=limits,
-        variation=own["inputs"],
-    )
-    output = compare_profiles(
-        reference["output"],
-        Profile.from_json(current["output"]),
-        importance={},
-        limits=limits,
-        variation=own["output"],
-        output=OUTPUT,
-    )
+    importance = _evidence(work, "training.json")["importance"]
+    inputs, output = moved(release.profile, current, importance=importance, policy=work.spec.monitor)
     work.run.write("drift.json", {"format": 1, "inputs": inputs.to_json(), "output": output.to_json()})
-    moved = [check for check in (*output.checks, *inputs.checks) if check.status is not Status.HEALTHY]
-    return Outcome(_sentences(moved) or "nothing has moved that matters")
-
-
-def performance(work: Work) -> Outcome:
-    """Measure how right the answers were, as far as labels have matured at the window's end.
-
-    Writes ``performance.json``; a metric is checked against the release's own
-    on its test rows.
-    """
-    from nightshift.predictions.labels import join
-    from nightshift.predictions.performance import measure  # brings scipy: a second that only this step pays
-
-    request, spec = MonitorRequest.of(work.run), work.spec
-    if has_too_few(work):
-        return Outcome("too few rows to measure")
-    source = load_source(spec, work.settings.sources, work.settings.project)
-    labels = read_labels(source, spec, start=request.start, end=request.end, as_of=request.end)
-    joined = join(_window(work), labels, key=spec.key, label=spec.label.column)
-    measured = measure(joined, str(spec.task), classes=_package(work).classes)
-    expected = _expected_metrics(work)
-    checks = _performance_checks(measured, expected, spec.monitor)
-    content = {"measured": measured.to_json(), "expected": expected, "checks": [check.to_json() for check in checks]}
-    work.run.write("performance.json", {"format": 1, **content})
-    known = f"{measured.coverage:.0%} of the labels are known"
-    return Outcome(f"{known}; " + (_sentences(checks) or "not enough to check a metric"))
-
-
-def _expected_metrics(work: Work) -> dict[str, float | None]:
-    """Return the metrics that the release showed on its own test rows."""
-    metrics = _evidence(work, "evaluation.json")["metrics"]
-    return {name: interval["value"] for name, interval in metrics.items()}
-
-
-def _performance_checks(measured: "Performance", expected: Mapping[str, float | None], policy: Monitor) -> list[Check]:
-    """Return a check for each limited metric; none while too few labels are known, for not known is not good."""
-    if measured.labelled < policy.rows_min:
-        return []
-    return [
-        _performance_check(name, measured.metrics[name], promised, worse, measured.labelled)
-        for name, worse in policy.limits.performance.items()
-        if name in measured.metrics and (promised := expected.get(name)) is not None
-    ]
-
-
-def _performance_check(name: str, found: "Interval", promised: float, worse: float, rows: int) -> Check:
-    """Call a metric degraded only if even the kind end of its interval is worse than allowed."""
-    larger = name in LARGER_IS_BETTER
-    bound, kind_end = (promised - worse, found.high) if larger else (promised + worse, found.low)
-    fine = kind_end >= bound if larger else kind_end <= bound
-    sentence = (
-        f"{name} is {found.value:.3f} ({found.low:.3f} to {found.high:.3f}) on {rows:,} labelled rows, "
-        f"was {promised:.3f} on the test rows; allowed is {'down' if larger else 'up'} to {bound:.3f}"
-    )
-    status = Status.HEALTHY if fine else Status.DEGRADED
-    return Check(f"performance:{name}", status, name, sentence, found.value, bound, rows)
+    speaking = [check for check in (*output.checks, *inputs.checks) if check.status is not Status.HEALTHY]
+    return Outcome(_sentences(speaking) or "nothing has moved that matters")
 
 
 def _window(work: Work) -> pd.DataFrame:

@@ -19,6 +19,7 @@ from nightshift.lineage.environment import Environment, read_environment
 from nightshift.lineage.record import Lineage
 from nightshift.model.package import open_package
 from nightshift.pipelines.request import BuildRequest, Cause, outside_calendar
+from nightshift.pipelines.standing import blocked_days
 from nightshift.pipelines.window import whole_windows
 from nightshift.pipelines.work import Outcome, Then, Work
 from nightshift.profile.drift import compare as compare_profiles
@@ -69,6 +70,9 @@ def check_versions(work: Work) -> Outcome:
 def snapshot(work: Work) -> Outcome:
     """Append the days that the source has and the data registry lacks; write ``snapshot.json``.
 
+    Days of a BROKEN window are left out, and leave the newest version if they
+    were in it, until a person releases them.
+
     Raises
     ------
     SourceError
@@ -78,18 +82,24 @@ def snapshot(work: Work) -> Outcome:
     """
     request = BuildRequest.of(work.run)
     version = work.data.version(work.spec.name)
-    have = days_in(work.data.list_files(version)) if version else set()
+    blocked = blocked_days(work.ledger.entries(work.spec.name))
+    there = work.data.list_files(version) if version else {}
+    have = days_in(there)
     source = load_source(work.spec, work.settings.sources, work.settings.project)
     fresh = work.run.file("partitions")
     shutil.rmtree(fresh, ignore_errors=True)
-    report = write_partitions(source, work.spec, have=have, as_of=request.as_of, to=fresh)
+    report = write_partitions(source, work.spec, have=have | blocked, as_of=request.as_of, to=fresh)
     _refuse_broken_days(work, source, report.days)
     added = f"{len(report.days)} new day(s), newest {report.newest}"
     timeless = {f"{name}.parquet" for name in source.static()}
-    version = work.data.append(work.spec.name, fresh, f"{work.spec.name}: {added}", replace=timeless)
+    without = {name for name in there if days_in([name]) & blocked}
+    version = work.data.append(work.spec.name, fresh, f"{work.spec.name}: {added}", replace=timeless, without=without)
     shutil.rmtree(fresh)
-    work.run.write("snapshot.json", {"format": 1, "data": version.to_json(), "report": report.to_json()})
-    return Outcome(f"{added}; data {version.digest[:10]} at {version.commit[:10]}")
+    kept_out = sorted(day.isoformat() for day in blocked if day < request.as_of.date())
+    taken = {"data": version.to_json(), "report": report.to_json(), "blocked": kept_out}
+    work.run.write("snapshot.json", {"format": 1, **taken})
+    beside = f"; {len(kept_out)} day(s) blocked as BROKEN are left out" if kept_out else ""
+    return Outcome(f"{added}; data {version.digest[:10]} at {version.commit[:10]}{beside}")
 
 
 def _refuse_broken_days(work: Work, source: Source, days: Sequence[date]) -> None:
@@ -102,7 +112,9 @@ def _refuse_broken_days(work: Work, source: Source, days: Sequence[date]) -> Non
         source, spec, work.query, start=start, end=end + timedelta(days=1), lookback=spec.time.lookback
     )
     known = open_package(work.registry.fetch(spec.name, champion.version)).profile
-    faults = [fault for part in whole_windows(rows, spec) for fault in _faults(part, known, spec)]
+    taken = set(days)  # a window with a blocked day in it is not taken as a whole, and was judged already
+    windows = [part for part in whole_windows(rows, spec) if set(part[spec.time.column].dt.date) <= taken]
+    faults = [fault for part in windows for fault in _faults(part, known, spec)]
     if faults:
         raise BrokenDataError(
             f"{len(days)} new day(s) from {min(days)} to {max(days)} are BROKEN and were not taken: "

@@ -91,6 +91,7 @@ class GivenData(DataRegistry):
         folder: Path,  # noqa: ARG002 - as above
         message: str,  # noqa: ARG002 - as above
         replace: bool | Collection[str] = False,  # noqa: ARG002 - as above
+        without: Collection[str] = (),  # noqa: ARG002 - as above
     ) -> DatasetVersion:
         """Return the version that was recorded; whether the rows are its rows is compared later, by content."""
         return self._pinned

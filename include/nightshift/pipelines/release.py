@@ -19,8 +19,8 @@ from nightshift.spec import ModelSpec
 
 EVIDENCE = (
     "request.json", "versions.json", "snapshot.json", "split.json", "lineage.json", "model/training.json",
-    "profile.json", "contract.json", "contract.yaml", "expectations.json", "evaluation.json", "verdict.json",
-    "card.md", "card.html",
+    "profile.json", "contract.json", "contract.yaml", "expectations.json", "evaluation.json", "expected.json",
+    "verdict.json", "card.md", "card.html",
 )  # fmt: skip
 
 

@@ -109,13 +109,19 @@ class BuildRequest:
 
 @dataclass(frozen=True)
 class MonitorRequest:
-    """Judge the window [start, end) of the prediction log, as known at ``end``."""
+    """Judge the window [start, end) of the prediction log, as known at ``end``, or at ``as_of`` if judged again."""
 
     start: datetime
     end: datetime
     cause: Cause
     allow_unreproducible: bool
     user: str | None
+    as_of: datetime | None = None
+
+    @property
+    def known_until(self) -> datetime:
+        """The moment whose knowledge counts: no label that came in later."""
+        return self.as_of or self.end
 
     @classmethod
     def from_asked(cls, spec: ModelSpec, asked: Asked) -> Self:
@@ -148,11 +154,13 @@ class MonitorRequest:
 
     def to_json(self) -> dict[str, Any]:
         moments = {"start": self.start.isoformat(), "end": self.end.isoformat()}
-        return {**self.__dict__, **moments, "cause": str(self.cause)}
+        later = {"as_of": self.as_of.isoformat()} if self.as_of else {}
+        own = {"cause": str(self.cause), "allow_unreproducible": self.allow_unreproducible, "user": self.user}
+        return {**own, **moments, **later}
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> Self:
-        moments = {key: datetime.fromisoformat(content[key]) for key in ("start", "end")}
+        moments = {key: datetime.fromisoformat(content[key]) for key in ("start", "end", "as_of") if content.get(key)}
         return cls(**{**content, **moments, "cause": Cause(content["cause"])})
 
 

@@ -23,7 +23,7 @@ STEPS: Mapping[str, Mapping[str, str]] = MappingProxyType(
         },
         "monitor": {
             "collect": "observe", "profile": "observe", "validate": "observe", "compare": "observe",
-            "performance": "observe",
+            "performance": "measure", "look_back": "look_back",
             "judge": "conclude", "decide": "conclude", "alert": "conclude", "request_retraining": "conclude",
         },
         "reproduce": dict.fromkeys(

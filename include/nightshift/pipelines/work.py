@@ -25,11 +25,16 @@ class Then(StrEnum):
 
 @dataclass(frozen=True)
 class Outcome:
-    """The one small value a step returns: a sentence, what comes next, and an event to announce."""
+    """The one small value a step returns: a sentence, what comes next, and an event to announce.
+
+    ``note`` is what the whole run is to be remembered by, in Markdown; the last
+    one given counts.
+    """
 
     sentence: str
     then: Then = Then.GO_ON
     event: dict[str, Any] = field(default_factory=dict)
+    note: str = ""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,110 @@
+"""What a release promises of rows it has not learned from: metrics, in segments too, and how to estimate them.
+
+Written by the build from its test rows, read by every monitor run.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+
+from nightshift.pipelines.output import OUTPUT, output_of
+from nightshift.pipelines.window import whole_windows
+from nightshift.predictions.estimate import Estimator
+from nightshift.predictions.performance import measure
+from nightshift.profile.distance import psi
+from nightshift.profile.profile import Profile
+from nightshift.spec import Kind, ModelSpec, Task
+
+FORMAT = 1
+FILE = "expected.json"
+
+
+@dataclass(frozen=True)
+class Part:
+    """A segment on the test rows: its metrics, its answers, and how far its own windows were from all of them."""
+
+    rows: int
+    metrics: Mapping[str, float]
+    output: Profile
+    worst_drift: float
+
+    def to_json(self) -> dict[str, Any]:
+        return {**self.__dict__, "metrics": dict(self.metrics), "output": self.output.to_json()}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Self:
+        return cls(**{**content, "output": Profile.from_json(content["output"])})
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What a window is held to. ``segments`` are named as in ``carrier = UA``; those with too few rows are left out."""
+
+    metrics: Mapping[str, float]
+    estimator: Estimator | None
+    segments: Mapping[str, Part]
+
+    @classmethod
+    def of(cls, test: pd.DataFrame, answers: np.ndarray, spec: ModelSpec, *, classes: Sequence[str] = ()) -> Self:
+        """Return what ``answers`` to the labelled rows ``test`` promise."""
+        rows = answered_rows(test, answers, spec, classes)
+        metrics = measure(rows, spec.task, classes=classes).metrics
+        parts = {
+            name: _part(rows[chosen], spec, classes)
+            for name, chosen in segments_of(test, spec)
+            if chosen.sum() >= spec.monitor.segment_rows_min
+        }
+        estimator = Estimator.of(rows, spec.task, classes=classes)
+        return cls({name: one.value for name, one in metrics.items()}, estimator, parts)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "format": FORMAT,
+            "metrics": dict(self.metrics),
+            "estimator": self.estimator.to_json() if self.estimator else None,
+            "segments": {name: part.to_json() for name, part in self.segments.items()},
+        }
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Self:
+        estimator = content["estimator"]
+        parts = {name: Part.from_json(part) for name, part in content["segments"].items()}
+        return cls(content["metrics"], Estimator.from_json(estimator) if estimator else None, parts)
+
+
+def answered_rows(
+    rows: pd.DataFrame, answers: np.ndarray, spec: ModelSpec, classes: Sequence[str] = ()
+) -> pd.DataFrame:
+    """Return rows as the prediction log would hold them: time, label, prediction and, of a classifier, its chances."""
+    found = pd.DataFrame({"time": rows[spec.time.column].to_numpy(), "label": rows[spec.label.column].to_numpy()})
+    found["time"] = pd.to_datetime(found["time"], utc=True)
+    found[OUTPUT] = output_of(answers, spec)
+    match spec.task:
+        case Task.BINARY:
+            return found.assign(probability=answers, prediction=(answers >= 0.5).astype(float)).set_index(rows.index)
+        case Task.MULTICLASS:
+            names = np.array(classes, dtype=object)[answers.argmax(axis=1)]
+            return found.assign(probabilities=list(answers), prediction=names).set_index(rows.index)
+        case _:
+            return found.assign(prediction=answers).set_index(rows.index)
+
+
+def segments_of(rows: pd.DataFrame, spec: ModelSpec) -> Iterator[tuple[str, "pd.Series[bool]"]]:
+    """Yield the name of each segment that the rows have, and which rows are in it."""
+    for column in spec.monitor.segments:
+        if column in rows.columns:
+            values = rows[column].astype(object)
+            for value in sorted(values.dropna().unique(), key=str):
+                yield f"{column} = {value}", values == value
+
+
+def _part(rows: pd.DataFrame, spec: ModelSpec, classes: Sequence[str]) -> Part:
+    metrics = measure(rows, spec.task, classes=classes).metrics
+    output = Profile.of(rows[[OUTPUT]], {OUTPUT: Kind.NUMERIC})
+    cut = rows.rename(columns={"time": spec.time.column})
+    windows = [Profile.of(part[[OUTPUT]], output.kinds, bins_of=output) for part in whole_windows(cut, spec)]
+    worst = max((psi(output.columns[OUTPUT], window.columns[OUTPUT]) for window in windows), default=0.0)
+    return Part(len(rows), {name: one.value for name, one in metrics.items()}, output, worst)

@@ -1,0 +1,120 @@
+"""What later knowledge says of earlier windows: restated where late data change them; and whether a retrain helped."""
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from nightshift.governor import Decision
+from nightshift.ledger import Entry
+from nightshift.pipelines.entering import block, body_of, enter
+from nightshift.pipelines.helping import did_it_help
+from nightshift.pipelines.measure import Cohort
+from nightshift.pipelines.request import Cause, MonitorRequest
+from nightshift.pipelines.steps import find_step
+from nightshift.pipelines.work import Outcome, Work
+from nightshift.predictions.log import PredictionLog
+from nightshift.runs import RunFolder
+from nightshift.verdict import Verdict
+
+WINDOWS = 4
+"""How many windows back late records and labels are looked for."""
+LOOKED_AT = ("collect", "profile", "validate", "compare")
+JUDGED = ("performance", "judge")
+KEPT = ("window.json", "window.parquet", "profile.json", "quality.json", "drift.json")
+
+
+def look_back(work: Work) -> Outcome:
+    """Restate earlier windows that late data change, and tell whether the last retrain helped.
+
+    Writes ``look_back.json``. A restated window is a second entry of the
+    ledger: the old one stays, and so does what was decided then.
+    """
+    restated = [entry for late in _late(work) if (entry := _restate(work, late))]
+    helped = did_it_help(work)
+    told = [_sentence(entry) for entry in restated] + ([helped.body["sentence"]] if helped else [])
+    work.run.write("look_back.json", {"format": 1, "told": told, "restated": [entry.id for entry in restated]})
+    return Outcome("; ".join(told) or "nothing new of earlier windows")
+
+
+@dataclass(frozen=True)
+class Late:
+    """An earlier window of which more is known by now: so many records and labels more than when it was judged."""
+
+    entry: Entry
+    records: int
+    labels: int
+
+    @property
+    def because(self) -> str:
+        parts = [
+            f"{abs(count):,} {'more' if count > 0 else 'fewer'} {what}"
+            for count, what in ((self.records, "records"), (self.labels, "labels"))
+            if count
+        ]
+        return f"{' and '.join(parts)} are known than when it was judged"
+
+
+def _late(work: Work) -> Iterator[Late]:
+    request = MonitorRequest.of(work.run)
+    before = [entry for entry in work.ledger.windows(work.spec.name) if entry.end < request.end]
+    log = PredictionLog(work.settings.predictions / work.spec.name)
+    for entry in before[-WINDOWS:]:
+        if not _folder(work, entry).file("request.json").exists():
+            continue  # its evidence was cleared away: it stays as it was judged
+        _, window = log.window(entry.start, entry.end)
+        late = Late(entry, window.rows - entry.body["rows"], _new_labels(work, entry, request.end))
+        if late.records or late.labels:
+            yield late
+
+
+def _new_labels(work: Work, entry: Entry, known_until: datetime) -> int:
+    before: int | None = entry.body.get("signals", {}).get("labelled")
+    if before is None:
+        return 0
+    rows = Cohort.of(work, entry.body["version"], _request(entry, known_until)).rows
+    return int(rows["label"].notna().sum()) - before
+
+
+def _restate(work: Work, late: Late) -> Entry | None:
+    """Judge an earlier window by what is known now; none if that says what was said before."""
+    entry, request = late.entry, _request(late.entry, MonitorRequest.of(work.run).end)
+    again = Work(work.spec, _folder_again(work, request), work.settings)
+    again.run.begin(request.to_json())
+    if not late.records:
+        _bring_evidence(_folder(work, entry), again.run)
+    for name in (*(LOOKED_AT if late.records else ()), *JUDGED):
+        find_step("monitor", name)(again)
+    verdict = Verdict.from_json(again.run.read("verdict.json"))
+    body = body_of(again.run, again.holder, verdict, Decision.from_json(entry.body["decision"]))
+    if (body["verdict"], body["signals"]) == (entry.body["verdict"], entry.body["signals"]):
+        return None
+    was = {"of": entry.id, "was": entry.body["verdict"]["status"], "because": late.because}
+    block(again, request, verdict)
+    return enter(again, request, {**body, "restated": was})
+
+
+def _request(entry: Entry, known_until: datetime) -> MonitorRequest:
+    return MonitorRequest(entry.start, entry.end, Cause.EVENT, False, None, as_of=known_until)
+
+
+def _folder(work: Work, entry: Entry) -> RunFolder:
+    """Return the folder of the run that judged the window."""
+    return RunFolder(work.run.path.parent / str(entry.body["run"]).rpartition("/")[2])
+
+
+def _folder_again(work: Work, request: MonitorRequest) -> RunFolder:
+    run_id = f"restated__{request.start:%Y-%m-%dT%H%M}__known__{request.known_until:%Y-%m-%dT%H%M}"
+    return RunFolder.of(work.settings.runs, model=work.spec.name, pipeline="monitor", run_id=run_id)
+
+
+def _bring_evidence(judged: RunFolder, again: RunFolder) -> None:
+    """Take over what late labels do not change."""
+    for name in KEPT:
+        if judged.file(name).exists():
+            shutil.copy(judged.file(name), again.file(name))
+
+
+def _sentence(entry: Entry) -> str:
+    was, now = entry.body["restated"]["was"], entry.body["verdict"]["status"]
+    return f"restated {entry.start:%Y-%m-%d}, {was} before and {now} now: {entry.body['restated']['because']}"
