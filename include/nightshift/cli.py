@@ -21,7 +21,7 @@ from nightshift import cli_ledger
 from nightshift.errors import NightshiftError, ReturnToSenderError
 from nightshift.files import write_json
 from nightshift.settings import Settings
-from nightshift.spec import json_schema, load_specs
+from nightshift.spec import find_spec, json_schema, load_specs, with_policy
 
 app = typer.Typer(
     help="The life of tabular XGBoost models: built, proven, served, watched, retrained.",
@@ -130,6 +130,20 @@ def reproduce(
 
 
 @app.command()
+def replay(
+    model: Annotated[str | None, typer.Argument(help="Name of a model whose stored nights are judged again.")] = None,
+    policy: Annotated[
+        Path | None, typer.Option(help="YAML with other keys for monitor and governor, as in the declaration.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Judge and decide stored nights again under another policy, side by side; no raw data is needed."""
+    if model is None or policy is None:
+        raise typer.BadParameter("give a model and --policy FILE")
+    _replay_policy(model, policy, as_json=as_json)
+
+
+@app.command()
 def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535)] = 8000,
@@ -234,6 +248,31 @@ def _run_pipeline(pipeline: str, model: str, run: str | None, form: dict[str, An
         _print_json({"run": run_id, "folder": str(work.run.path), "outcome": outcome.sentence, "then": outcome.then})
     else:
         OUT.print(f"run folder: {work.run.path}", markup=False, soft_wrap=True)
+
+
+def _replay_policy(model: str, policy: Path, *, as_json: bool) -> None:
+    from nightshift.ledger import Ledger
+    from nightshift.pipelines.rejudge import replay as judge_again
+    from nightshift.pipelines.rejudge import side_by_side
+    from nightshift.registry import ModelRegistry
+
+    settings = Settings.load()
+    declared = find_spec(settings.specs, model)
+    found = judge_again(
+        Ledger(settings.ledger).entries(model), declared, with_policy(declared, policy),
+        settings=settings, registry=ModelRegistry(settings.mlflow, settings.releases),
+    )  # fmt: skip
+    if as_json:
+        _print_json(found.to_json())
+        return
+    sides = ("window", "verdict", "with policy", "decision", "with policy", "truly")
+    table = Table(*sides, title=f"{model}: as it was, and with {policy.name}")
+    for row in side_by_side(found):
+        table.add_row(*row)
+    OUT.print(table)
+    for side in ("recorded", "policy"):
+        told = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in found.totals(side).items())
+        OUT.print(f"{side:>8}: {told}", highlight=False)
 
 
 def _say(step: str, outcome: Any) -> None:

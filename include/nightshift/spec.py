@@ -533,6 +533,47 @@ def load_spec(path: Path) -> ModelSpec:
     return spec
 
 
+POLICIES = ("monitor", "governor")
+FIXED = ("window", "segments", "segment_rows_min")
+"""What decided how the evidence was gathered."""
+
+
+def with_policy(spec: ModelSpec, path: Path) -> ModelSpec:
+    """Return the declaration with what the file in ``path`` says of ``monitor`` and ``governor``; the rest stays.
+
+    Raises
+    ------
+    SpecError
+        If the file says anything else, or something wrong.
+    """
+    written = read_yaml(path)
+    content = spec.model_dump()
+    for part, keys in written.content.items():
+        fixed = sorted(set(FIXED) & set(keys)) if part == "monitor" and isinstance(keys, dict) else []
+        if fixed:
+            raise SpecError(
+                f"{written.name}:{written.line_of([part, fixed[0]])}: monitor.{fixed[0]} cannot be changed "
+                "afterwards: stored nights were cut by it; leave it out"
+            )
+        if part not in POLICIES or not isinstance(keys, dict):
+            where = f"{written.name}:{written.line_of([part])}:"
+            raise SpecError(f"{where} {_shown(part)} is no part of a policy; give keys below monitor and governor")
+        content[part] = _overlaid(content[part], keys)
+    try:
+        return ModelSpec.model_validate(content)
+    except ValidationError as error:
+        raise SpecError("\n".join(_explain(written, problem) for problem in error.errors())) from None
+
+
+def _overlaid(before: Mapping[str, Any], keys: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``before`` with ``keys`` in their places, however deep; a mapping of metrics is replaced as a whole."""
+    found = dict(before)
+    for key, value in keys.items():
+        deeper = isinstance(value, dict) and isinstance(found.get(key), dict) and key == "limits"
+        found[key] = _overlaid(found[key], value) if deeper else value
+    return found
+
+
 def load_specs(folder: Path) -> dict[str, ModelSpec]:
     """Return all declarations in ``folder`` by name; empty if it has none.
 

@@ -10,6 +10,7 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
+from nightshift.model.answered import Predict
 from nightshift.pipelines.output import OUTPUT, output_of
 from nightshift.pipelines.window import whole_windows
 from nightshift.predictions.estimate import Estimator
@@ -48,12 +49,27 @@ class Expected:
     segments: Mapping[str, Part]
 
     @classmethod
-    def of(cls, test: pd.DataFrame, answers: np.ndarray, spec: ModelSpec, *, classes: Sequence[str] = ()) -> Self:
-        """Return what ``answers`` to the labelled rows ``test`` promise."""
-        rows = answered_rows(test, answers, spec, classes)
+    def of(
+        cls, test: pd.DataFrame, earlier: pd.DataFrame, predict: Predict, spec: ModelSpec, classes: Sequence[str]
+    ) -> Self:
+        """Return what the model promises.
+
+        Parameters
+        ----------
+        test
+            Labelled rows it has not learned from.
+        earlier
+            Those that it has: only how its answers swing from window to window is taken from them.
+        predict
+            Gives P(1), the value, or one probability for each class.
+        """
+        rows = answered_rows(test, predict(test), spec, classes)
+        known = pd.concat([earlier, test], ignore_index=True)
+        all_rows = answered_rows(known, predict(known), spec, classes)
         metrics = measure(rows, spec.task, classes=classes).metrics
+        whole = dict(segments_of(known, spec))
         parts = {
-            name: _part(rows[chosen], spec, classes)
+            name: _part(rows[chosen], all_rows[whole[name]], spec, classes)
             for name, chosen in segments_of(test, spec)
             if chosen.sum() >= spec.monitor.segment_rows_min
         }
@@ -101,10 +117,10 @@ def segments_of(rows: pd.DataFrame, spec: ModelSpec) -> Iterator[tuple[str, "pd.
                 yield f"{column} = {value}", values == value
 
 
-def _part(rows: pd.DataFrame, spec: ModelSpec, classes: Sequence[str]) -> Part:
+def _part(rows: pd.DataFrame, all_rows: pd.DataFrame, spec: ModelSpec, classes: Sequence[str]) -> Part:
     metrics = measure(rows, spec.task, classes=classes).metrics
     output = Profile.of(rows[[OUTPUT]], {OUTPUT: Kind.NUMERIC})
-    cut = rows.rename(columns={"time": spec.time.column})
+    cut = all_rows.rename(columns={"time": spec.time.column})
     windows = [Profile.of(part[[OUTPUT]], output.kinds, bins_of=output) for part in whole_windows(cut, spec)]
     worst = max((psi(output.columns[OUTPUT], window.columns[OUTPUT]) for window in windows), default=0.0)
     return Part(len(rows), {name: one.value for name, one in metrics.items()}, output, worst)

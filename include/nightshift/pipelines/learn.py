@@ -114,7 +114,8 @@ def evaluate(work: Work) -> Outcome:
     )
     verdict = result.verdict(spec)
     work.run.write("evaluation.json", result.to_json())
-    expected = Expected.of(test, candidate.predict(test), spec, classes=candidate.classes)
+    earlier = pd.concat([_split(work, name) for name in ("train", "validation")])
+    expected = Expected.of(test, earlier, candidate.predict, spec, candidate.classes)
     work.run.write(EXPECTED, expected.to_json())
     work.run.write("verdict.json", verdict.to_json())
     if verdict.status is Status.PASS:

@@ -41,40 +41,47 @@ def performance(work: Work) -> Outcome:
     """
     if has_too_few(work):
         return Outcome("too few rows to measure")
-    spec, version = work.spec, str(work.run.read("window.json")["version"])
-    cohort, expected = Cohort.of(work, version, MonitorRequest.of(work.run)), _expected(work, version)
-    window = pd.read_parquet(work.run.file("window.parquet"))
-    classes = expected.estimator.classes if expected.estimator else _classes(work, version)
-    measured = measure(cohort.rows, spec.task, classes=classes)
-    estimator = expected.estimator
-    estimated = estimator.estimate(window) if estimator else {}
-    known = cohort.rows[cohort.rows["label"].notna()]
-    errors = errors_of(estimator.estimate(known), measured.metrics) if estimator else {}
-    checks = [
-        *realised_checks(measured, expected.metrics, spec),
-        *estimated_checks(
-            estimated, expected.metrics, spec, _usual_errors(work, version, expected, errors), len(window)
-        ),
+    version = str(work.run.read("window.json")["version"])
+    content = _seen(work, version, _expected(work, version))
+    checks = measured_checks(content, work.spec)
+    work.run.write("performance.json", {**content, "checks": [check.to_json() for check in checks]})
+    known = f"{content['measured']['coverage']:.0%} of the mature labels are known"
+    return Outcome(f"{known}; " + ("; ".join(check.sentence for check in checks) or "not enough to check a metric"))
+
+
+def measured_checks(content: Mapping[str, Any], spec: ModelSpec) -> list[Check]:
+    """Return the checks of what ``performance.json`` holds, under this declaration's policy or another's."""
+    measured, promised = Performance.from_json(content["measured"]), content["expected"]
+    estimated = {name: Interval.from_json(metric) for name, metric in content["estimated"].items()}
+    return [
+        *realised_checks(measured, promised, spec),
+        *estimated_checks(estimated, promised, spec, content["usual_errors"], content["rows"]),
         *coverage_checks(measured, spec),
     ]
-    work.run.write(
-        "performance.json",
-        {
-            "format": 2,
-            "cohort": {"start": cohort.start.isoformat(), "end": cohort.end.isoformat()},
-            "measured": measured.to_json(),
-            "estimated": {name: metric.to_json() for name, metric in estimated.items()},
-            "estimate_errors": errors,
-            "expected": dict(expected.metrics),
-            "new_labels": _new_labels(work) if spec.governor.new_labels else 0,
-            "checks": [check.to_json() for check in checks],
-            "segments": _segments(window, cohort, expected, spec, classes),
-        },
-    )
-    speaking = "; ".join(check.sentence for check in checks)
-    return Outcome(
-        f"{measured.coverage:.0%} of the mature labels are known; {speaking or 'not enough to check a metric'}"
-    )
+
+
+def _seen(work: Work, version: str, expected: Expected) -> dict[str, Any]:
+    """Return what was measured and estimated, without any opinion on it but the segments' own."""
+    spec, estimator = work.spec, expected.estimator
+    cohort = Cohort.of(work, version, MonitorRequest.of(work.run))
+    window = pd.read_parquet(work.run.file("window.parquet"))
+    classes = estimator.classes if estimator else _classes(work, version)
+    measured = measure(cohort.rows, spec.task, classes=classes)
+    known = cohort.rows[cohort.rows["label"].notna()]
+    errors = errors_of(estimator.estimate(known), measured.metrics) if estimator else {}
+    estimated = estimator.estimate(window) if estimator else {}
+    return {
+        "format": 2,
+        "rows": len(window),
+        "cohort": {"start": cohort.start.isoformat(), "end": cohort.end.isoformat()},
+        "measured": measured.to_json(),
+        "estimated": {name: metric.to_json() for name, metric in estimated.items()},
+        "estimate_errors": errors,
+        "usual_errors": _usual_errors(work, version, expected, errors),
+        "expected": dict(expected.metrics),
+        "new_labels": _new_labels(work) if spec.governor.new_labels else 0,
+        "segments": _segments(window, cohort, expected, spec, classes),
+    }
 
 
 @dataclass(frozen=True)
