@@ -13,6 +13,7 @@ from nightshift.model.comparison import Champion, Paired, compare
 from nightshift.model.metrics import LARGER_IS_BETTER, MAIN
 from nightshift.pipelines.request import MonitorRequest
 from nightshift.pipelines.work import Work
+from nightshift.predictions.days import OWN
 from nightshift.predictions.labels import join
 from nightshift.predictions.log import PredictionLog
 from nightshift.spec import ModelSpec
@@ -52,7 +53,9 @@ def _later_rows(work: Work, *, since: datetime, until: datetime, known: datetime
     labels = read_labels(source, spec, start=since, end=until, as_of=known)
     joined = join(asked, labels, key=spec.key, label=spec.label.column)
     labelled = joined[joined["label"].notna()].drop_duplicates("key")
-    return labelled.rename(columns={"time": spec.time.column, "label": spec.label.column}, errors="raise")
+    inputs = [name for name in labelled.columns if name not in (*OWN, "label", "known_at")]
+    own = {spec.time.column: labelled["time"], spec.label.column: labelled["label"]}
+    return labelled[inputs].assign(**own)  # the log's own columns may be called as the declaration calls others
 
 
 def _told(work: Work, version: str, before: str, rows: pd.DataFrame, *, last_chance: bool) -> dict[str, Any] | None:

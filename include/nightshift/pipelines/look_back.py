@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from nightshift.governor import Decision
@@ -79,7 +79,7 @@ def _new_labels(work: Work, entry: Entry, known_until: datetime) -> int:
 def _restate(work: Work, late: Late) -> Entry | None:
     """Judge an earlier window by what is known now; none if that says what was said before."""
     entry, request = late.entry, _request(late.entry, MonitorRequest.of(work.run).end)
-    again = Work(work.spec, _folder_again(work, request), work.settings)
+    again = replace(work, run=_folder_again(work, request))
     again.run.begin(request.to_json())
     if not late.records:
         _bring_evidence(_folder(work, entry), again.run)

@@ -1,6 +1,7 @@
 """How far a window has moved from what its model learned from: from stored profiles alone."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from nightshift.pipelines.output import OUTPUT
@@ -10,9 +11,13 @@ from nightshift.profile.drift import compare as compare_profiles
 from nightshift.profile.profile import Profile
 from nightshift.profile.variation import Variation
 from nightshift.spec import Monitor
+from nightshift.verdict import Check, Status
 
 OUTPUT_SHARE = 0.2
 """What the answers may spend of the false alarms that are allowed; the inputs, being many, get the rest."""
+
+FAULTS_OF_ANSWERS = frozenset({"type", "missing", "infinite", "constant", "missing column"})
+"""What no honest change of the inputs can do to the answers."""
 
 
 def moved(
@@ -49,4 +54,10 @@ def moved(
         output=OUTPUT,
         budget=Budget(rate * OUTPUT_SHARE),
     )
-    return inputs, output
+    return inputs, replace(output, checks=tuple(_of_an_answer(check) for check in output.checks))
+
+
+def _of_an_answer(check: Check) -> Check:
+    """Let odd values among the answers be: trees have few to give, and odd inputs are told by themselves."""
+    odd = check.status is Status.BROKEN and check.name not in FAULTS_OF_ANSWERS
+    return replace(check, status=Status.HEALTHY) if odd else check
