@@ -181,6 +181,60 @@ def test_fences_rise_by_one_with_every_change_of_hands(holders: list[str]) -> No
     assert rises == [int(before != after) for before, after in pairwise(holders)]
 
 
+def test_who_asks_for_a_build_reserves_it_and_a_second_one_may_not_ask(tmp_path: Path) -> None:
+    ledger = a_ledger(tmp_path)
+
+    first = ledger.reserve("bikes", "monitor/one", now=a_day(0), lasts=DAY)
+    again = ledger.reserve("bikes", "monitor/one", now=a_day(0), lasts=DAY)
+    second = ledger.reserve("bikes", "monitor/two", now=a_day(0), lasts=DAY)
+
+    assert first == again
+    assert second is None
+    assert ledger.lease("bikes") == first
+
+
+def test_the_build_that_was_asked_for_takes_over_and_outranks_who_asked(tmp_path: Path) -> None:
+    ledger = a_ledger(tmp_path)
+    asked = ledger.reserve("bikes", "monitor/one", now=a_day(0), lasts=DAY)
+
+    built = ledger.take_lease("bikes", "build/one", now=a_day(0), lasts=DAY)
+
+    assert asked is not None
+    assert built.fence == asked.fence + 1
+    assert ledger.reserve("bikes", "monitor/two", now=a_day(0), lasts=DAY) is None
+
+
+@pytest.mark.parametrize("let_go", [True, False], ids=["the build ended", "it lapsed"])
+def test_a_lease_that_is_over_may_be_reserved(tmp_path: Path, let_go: bool) -> None:
+    ledger = a_ledger(tmp_path)
+    ledger.take_lease("bikes", "build/one", now=a_day(0), lasts=DAY)
+    if let_go:
+        ledger.end_lease("bikes", "build/one", now=a_day(0))
+
+    found = ledger.reserve("bikes", "monitor/two", now=a_day(0) if let_go else a_day(1), lasts=DAY)
+
+    assert found is not None
+    assert found.fence == 2
+
+
+@few
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 3), st.booleans()), max_size=12))
+def test_nobody_reserves_what_somebody_else_holds(acts: list[tuple[str, int, bool]]) -> None:
+    """Of builds that are asked for, never two are in flight, in whatever order they are asked for and end."""
+    held: tuple[str, int] | None = None
+    with new_ledger() as ledger:
+        for hour, (name, lasts, ends) in enumerate(acts):
+            now = a_day(0) + hour * DAY
+            found = ledger.reserve("bikes", name, now=now, lasts=lasts * DAY)
+            free = held is None or held[0] == name or held[1] <= hour
+            assert (found is not None) == free
+            if found:
+                held = (name, hour + lasts)
+            if ends:
+                ledger.end_lease("bikes", name, now=now)
+                held = None if held and held[0] == name else held
+
+
 def test_of_many_processes_at_once_each_gets_a_fence_of_its_own_and_no_entry_is_lost(tmp_path: Path) -> None:
     told = together(ledger_url(tmp_path), writers=4, rounds=10)
 

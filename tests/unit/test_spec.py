@@ -14,7 +14,20 @@ from factories.spec import HOSTILE_NAMES, a_spec, read_text, write_spec
 from nightshift.errors import SpecError
 from nightshift.files import read_json
 from nightshift.settings import find_project
-from nightshift.spec import COMPARED, EXAMPLE, GATED, WATCHED, Kind, Task, find_spec, json_schema, load_spec, load_specs
+from nightshift.spec import (
+    COMPARED,
+    EXAMPLE,
+    GATED,
+    WATCHED,
+    Kind,
+    Label,
+    Task,
+    find_spec,
+    json_schema,
+    load_spec,
+    load_specs,
+    with_policy,
+)  # fmt: skip
 
 DECLARED = find_project() / "include" / "specs"
 SECONDS = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
@@ -274,3 +287,65 @@ def test_a_calendar_holds_its_days_and_their_last_midnight() -> None:
 @given(st.datetimes(timezones=st.just(UTC)))
 def test_a_source_that_is_alive_has_no_calendar(moment: datetime) -> None:
     assert a_spec().in_calendar(moment)
+
+
+# ---------------------------------------------------------------- how labels mature, and other policies
+
+
+def test_labels_without_a_curve_come_all_at_once() -> None:
+    label = Label(column="late", matures_after="2d")
+
+    assert label.mature_age == timedelta(days=2)
+    assert [label.expected_share(timedelta(days=age)) for age in (0, 1, 2, 3)] == [0.0, 0.0, 1.0, 1.0]
+
+
+def test_a_cohort_is_mature_when_the_curve_reaches_the_coverage_that_is_wanted() -> None:
+    label = Label(column="late", matures_after="1d", arrives={"7d": 0.95, "2d": 0.6, "30d": 1.0}, coverage=0.9)
+
+    assert label.mature_age == timedelta(days=7)
+    assert [label.expected_share(timedelta(days=age)) for age in (1, 2, 6, 7, 29, 40)] == [0, 0.6, 0.6, 0.95, 0.95, 1]
+
+
+@pytest.mark.parametrize(
+    ("curve", "message"),
+    [
+        ("{1d: 0.9, 2d: 0.5}", "falls with age"),
+        ("{1d: 0.5}", "ends at 0.5, below coverage, 0.9"),
+        ("{1d: 1.5}", "label.arrives.1d"),
+        ("{soon: 1.0}", "give a number and a unit"),
+    ],
+)
+def test_a_curve_that_can_never_be_is_refused(tmp_path: Path, curve: str, message: str) -> None:
+    with pytest.raises(SpecError, match=message):
+        read_text(tmp_path, EXAMPLE.replace("{column: rented}", f"{{column: rented, arrives: {curve}}}"))
+
+
+def policy(folder: Path, text: str) -> Path:
+    path = folder / "policy.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_a_policy_changes_what_it_names_and_nothing_else(tmp_path: Path) -> None:
+    spec = a_spec(monitor={"rows_min": 77, "limits": {"drift": 0.3, "column": 0.01}})
+
+    other = with_policy(spec, policy(tmp_path, "monitor: {limits: {drift: 0.9}}\ngovernor: {cooldown: 3d}\n"))
+
+    assert (other.monitor.limits.drift, other.monitor.limits.column, other.monitor.rows_min) == (0.9, 0.01, 77)
+    assert (other.governor.cooldown, other.governor.wanted) == (timedelta(days=3), spec.governor.wanted)
+    assert other.model_copy(update={"monitor": spec.monitor, "governor": spec.governor}) == spec
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("features: {temperature: numeric}", r"policy.yaml:1: 'features' is no part of a policy"),
+        ("monitor: {window: 2d}", "monitor.window cannot be changed afterwards"),
+        ("governor: {wanted: 9, nights: 3}", "which can never be; lower wanted"),
+        ("governor: {coldown: 3d}", "did you mean 'cooldown'"),
+        ("monitor: {limits: {performance: {auc: 0.1}}}", "no metric there of a regression model"),
+    ],
+)
+def test_a_policy_is_read_as_strictly_as_a_declaration(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(SpecError, match=message):
+        with_policy(a_spec(), policy(tmp_path, text))
