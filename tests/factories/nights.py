@@ -30,6 +30,7 @@ from nightshift.predictions.record import Answered, Columns, micros
 from nightshift.profile.profile import Profile
 from nightshift.profile.variation import Variation
 from nightshift.registry import ModelRegistry
+from nightshift.registry.release import Release
 from nightshift.runs import RunFolder
 from nightshift.settings import Settings
 from nightshift.spec import Kind as ColumnKind
@@ -46,6 +47,9 @@ class OneRelease(ModelRegistry):
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+
+    def champion(self, model: str) -> Release | None:
+        return None
 
     def fetch(self, model: str, version: str) -> Path:
         return self._folder / version / "package"

@@ -102,6 +102,18 @@ def test_the_scheduler_runs_a_monitor_that_judges_a_replayed_week(
     assert entry.body["rows"] > 6000
     assert entry.body["version"] == "1"
     assert entry.body["decision"]["sentence"]
+    assert {"auc", "log_loss"} <= set(entry.body["signals"]["estimated"])
+    assert {"origin = EWR", "origin = JFK", "origin = LGA"} <= set(entry.body["segments"])
+
+
+def test_the_runs_page_shows_verdict_and_decision(judged: DagRun, api: AirflowApi, settings: Settings) -> None:
+    (entry,) = Ledger(settings.ledger).windows(MODEL)
+
+    note = api.run(judged.dag, judged.run_id).note
+
+    assert note is not None
+    assert entry.body["verdict"]["status"] in note
+    assert entry.body["decision"]["sentence"] in note
 
 
 def test_a_nightly_run_outside_the_calendar_is_green_and_builds_nothing(

@@ -262,3 +262,89 @@ def test_no_library_of_a_room_is_loaded_before_a_command_needs_it(project: Path)
     program = f"import sys, nightshift.cli; print([name for name in {HEAVY} if name in sys.modules])"
 
     assert in_a_process("-c", program).out == "[]\n"
+
+
+# ---------------------------------------------------------------- what people ask and say of nights
+
+
+@pytest.fixture
+def broken_night(project: Path) -> None:
+    """Day 3 was BROKEN and is blocked."""
+    ledger = a_ledger(project / "state")
+    add_window(
+        ledger,
+        3,
+        {
+            "run": "monitor/night-3",
+            "rows": 1000,
+            "version": "1",
+            "verdict": {"status": "BROKEN", "checks": [BROKEN]},
+            "decision": {"retrain": False, "rule": "broken", "sentence": "no retrain, because the data are broken"},
+        },
+    )
+    ledger.append("bikes", Kind.BLOCK, start=a_day(3), end=a_day(4), body={"run": "x", "reasons": []}, now=a_day(4))
+
+
+BROKEN = {"name": "missing", "status": "BROKEN", "subject": "temperature", "sentence": "temperature is null",
+          "observed": 0.8, "allowed": 0.1, "rows": 1000}  # fmt: skip
+
+
+def test_why_tells_a_person_and_a_program(nightshift: Nightshift, broken_night: None) -> None:
+    page, found = nightshift("why", "bikes", "2013-01-04"), nightshift("why", "bikes", "2013-01-04T12:00", "--json")
+
+    assert (page.status, found.status) == (0, 0)
+    assert "BROKEN  temperature: temperature is null" in page.out
+    assert "no retrain, because the data are broken" in page.out
+    assert (found.json["verdict"], found.json["rule"], found.json["blocked"]) == ("BROKEN", "broken", True)
+
+
+@pytest.mark.parametrize(("date", "message"), [("2013-02-30", "is no moment"), ("2014-01-01", "the nearest begin on")])
+def test_why_of_no_night_says_what_there_is(
+    nightshift: Nightshift, broken_night: None, date: str, message: str
+) -> None:
+    said = nightshift("why", "bikes", date)
+
+    assert said.status == 1
+    assert message in said.err
+
+
+@pytest.mark.parametrize(
+    ("words", "kind"),
+    [
+        (("release", "bikes", "2013-01-04"), Kind.RELEASE),
+        (("accept", "bikes", "temperature"), Kind.ACCEPTANCE),
+        (("snooze", "bikes", "temperature", "--for", "2w"), Kind.SNOOZE),
+        (("retrain", "bikes"), Kind.WISH),
+        (("reset", "bikes"), Kind.RESET),
+    ],
+    ids=lambda words: words[0] if isinstance(words, tuple) else "",
+)
+def test_what_a_person_says_is_kept_with_who_and_why(
+    nightshift: Nightshift, project: Path, broken_night: None, words: tuple[str, ...], kind: Kind
+) -> None:
+    said = nightshift(*words, "--by", "ada", "--reason", "she looked")
+
+    (entry,) = a_ledger(project / "state").entries("bikes", kind)
+    assert (said.status, said.err) == (0, "")
+    assert "by ada: she looked" in said.out
+    assert (entry.body["by"], entry.body["reason"]) == ("ada", "she looked")
+
+
+def test_nothing_is_said_without_a_reason(nightshift: Nightshift, broken_night: None) -> None:
+    assert nightshift("release", "bikes", "2013-01-04").status == 2
+    assert "is empty" in nightshift("release", "bikes", "2013-01-04", "--reason", " ").err
+
+
+def test_stored_nights_are_judged_again_side_by_side(nightshift: Nightshift, project: Path, broken_night: None) -> None:
+    (project / "policy.yaml").write_text("governor: {wanted: 1, nights: 1}\n")
+
+    page = nightshift("replay", "bikes", "--policy", str(project / "policy.yaml"))
+    found = nightshift("replay", "bikes", "--policy", str(project / "policy.yaml"), "--json")
+
+    assert (page.status, found.status) == (0, 0)
+    assert "1 windows, 1 alerts, 0 retrains, 0 missed incidents" in page.out
+    assert found.json["totals"]["policy"] == {"windows": 1, "alerts": 1, "retrains": 0, "missed_incidents": 0}
+
+
+def test_a_replay_needs_a_model_and_a_policy(nightshift: Nightshift) -> None:
+    assert nightshift("replay", "bikes").status == 2

@@ -21,7 +21,10 @@ BUSY_PAUSES = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0)
 
 @dataclass(frozen=True)
 class DagRun:
-    """One run as Airflow tells of it; ``start`` is that of its data interval, none for events and people."""
+    """One run as Airflow tells of it; ``start`` is that of its data interval, none for events and people.
+
+    ``note`` is what stands on the run's page.
+    """
 
     dag: str
     run_id: str
@@ -29,6 +32,7 @@ class DagRun:
     kind: str
     conf: Mapping[str, Any]
     start: datetime | None = None
+    note: str | None = None
 
     @property
     def is_finished(self) -> bool:
@@ -197,4 +201,5 @@ def _run(content: Mapping[str, Any]) -> DagRun:
         kind=content["run_type"],
         conf=content.get("conf") or {},
         start=datetime.fromisoformat(start) if start else None,
+        note=content.get("note"),
     )

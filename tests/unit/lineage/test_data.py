@@ -134,6 +134,23 @@ def test_what_was_published_is_not_replaced_unless_allowed_by_name(tmp_path: Pat
     assert registry.append("model", write_files(tmp_path / "three", {"b": "5"}), "all", replace=True).files == 2
 
 
+def test_a_file_that_leaves_is_still_in_the_earlier_version_and_may_come_back(tmp_path: Path) -> None:
+    registry = a_registry(tmp_path)
+    files = write_files(tmp_path / "one", {"a": "1", "b": "22"})
+    first = registry.append("model", files, "first")
+    (tmp_path / "empty").mkdir()
+
+    second = registry.append("model", tmp_path / "empty", "without b", without=["b", "never there"])
+    again = registry.append("model", tmp_path / "empty", "without b", without=["b"])
+    third = registry.append("model", files, "b is back")
+
+    assert contents(registry.fetch(second, tmp_path / "out")) == {"a": "1"}
+    assert (second.files, second.bytes) == (1, 1)
+    assert again == second
+    assert contents(registry.fetch(first, tmp_path / "before")) == {"a": "1", "b": "22"}
+    assert (third.files, third.bytes, third.digest) == (2, 3, first.digest)
+
+
 def test_an_old_version_can_still_be_read(tmp_path: Path) -> None:
     registry = a_registry(tmp_path)
     first = registry.append("model", write_files(tmp_path / "one", {"a": "1"}), "first")

@@ -99,6 +99,14 @@ def test_a_step_that_went_well_returns_its_sentence(comes: Any) -> None:
     assert context["ti"].said == {}
 
 
+def test_what_the_run_is_to_be_remembered_by_is_left_for_the_scheduler(comes: Any) -> None:
+    comes(Outcome("1,000 rows", note="**HEALTHY**: nothing to report"))
+
+    _, context = run("split")
+
+    assert context["ti"].said == {"note": "**HEALTHY**: nothing to report"}
+
+
 def test_a_step_that_stops_is_green_keeps_its_sentence_and_skips_all_after_it_and_nothing_beside(comes: Any) -> None:
     comes(Outcome("already built", Then.STOP))
     task = a_task("split")
