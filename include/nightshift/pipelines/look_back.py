@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from nightshift.alerts import Alert, send
+from nightshift.errors import NightshiftError
 from nightshift.governor import Decision
 from nightshift.ledger import Entry
 from nightshift.pipelines.entering import block, body_of, enter
@@ -15,7 +17,7 @@ from nightshift.pipelines.steps import find_step
 from nightshift.pipelines.work import Outcome, Work
 from nightshift.predictions.log import PredictionLog
 from nightshift.runs import RunFolder
-from nightshift.verdict import Verdict
+from nightshift.verdict import Status, Verdict
 
 WINDOWS = 4
 """How many windows back late records and labels are looked for."""
@@ -30,11 +32,32 @@ def look_back(work: Work) -> Outcome:
     Writes ``look_back.json``. A restated window is a second entry of the
     ledger: the old one stays, and so does what was decided then.
     """
-    restated = [entry for late in _late(work) if (entry := _restate(work, late))]
-    helped = did_it_help(work)
-    told = [_sentence(entry) for entry in restated] + ([helped.body["sentence"]] if helped else [])
-    work.run.write("look_back.json", {"format": 1, "told": told, "restated": [entry.id for entry in restated]})
+    told = [*_restate_all(work), *_helped(work)]
+    work.run.write("look_back.json", {"format": 1, "told": told})
     return Outcome("; ".join(told) or "nothing new of earlier windows")
+
+
+def _restate_all(work: Work) -> Iterator[str]:
+    """Restate what is to be restated; what cannot be looked at is said, and keeps no night from its own verdict."""
+    for late in list(_late(work)):
+        try:
+            entry = _restate(work, late)
+        except NightshiftError as error:
+            yield f"{late.entry.start:%Y-%m-%d} cannot be judged again: {error}"
+            continue
+        if entry is not None:
+            yield _sentence(entry)
+            _tell_people(work, entry)
+
+
+def _helped(work: Work) -> Iterator[str]:
+    try:
+        told = did_it_help(work)
+    except NightshiftError as error:
+        yield f"whether the last retrain helped cannot be told: {error}"
+        return
+    if told is not None:
+        yield str(told.body["sentence"])
 
 
 @dataclass(frozen=True)
@@ -113,6 +136,21 @@ def _bring_evidence(judged: RunFolder, again: RunFolder) -> None:
     for name in KEPT:
         if judged.file(name).exists():
             shutil.copy(judged.file(name), again.file(name))
+
+
+def _tell_people(work: Work, entry: Entry) -> None:
+    """Send an alert if the window is worse than was said before."""
+    was, now = (Status(status) for status in (entry.body["restated"]["was"], entry.body["verdict"]["status"]))
+    if now is was or now is Status.HEALTHY:
+        return
+    message = Alert(
+        model=work.spec.name,
+        incident=f"{work.spec.name}:{now}",
+        title=f"{work.spec.name}: {now} from {entry.start:%Y-%m-%d} to {entry.end:%Y-%m-%d}, restated",
+        text=f"It was {was}; {entry.body['restated']['because']}.\n- {entry.body['why']}",
+        at=work.now(),
+    )
+    send(message, work.spec.alerts, folder=work.settings.state / "alerts")
 
 
 def _sentence(entry: Entry) -> str:

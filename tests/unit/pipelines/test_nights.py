@@ -1,6 +1,7 @@
 """Nights on real files: judged, blocked, restated, decided once, asked whether it helped; and replayed."""
 
 import json
+import shutil
 from datetime import timedelta
 from pathlib import Path
 
@@ -234,6 +235,24 @@ def test_a_late_label_restates_its_window_and_the_old_judgement_stays(tmp_path: 
     assert judged[-1].body["restated"]["was"] in ("HEALTHY", "DEGRADED")
     assert "labels are known than when it was judged" in judged[-1].body["restated"]["because"]
     assert judged[-1].body["decision"] == judged[0].body["decision"]
+    assert "DEGRADED from 2013-01-22 to 2013-01-23, restated" in (nights.folder / "alerts" / "rides.jsonl").read_text()
+
+
+def test_what_cannot_be_looked_back_at_keeps_no_night_from_its_verdict(tmp_path: Path) -> None:
+    nights = watched(tmp_path)
+    nights.ask(rides_of(20))
+    nights.tell(rides_of(20))
+    nights.judge(20)
+    nights.ask(replace_ids(rides_of(20), "late")[:50])
+    registry = nights.settings.releases / "fake"
+    shutil.move(registry / "1", registry / "2")
+    nights.ask(rides_of(21), version="2")
+
+    nights.judge(21)
+
+    (told,) = nights.work("night-21").run.read("look_back.json")["told"]
+    assert told.startswith("2013-01-21 cannot be judged again: ")
+    assert nights.entry(21).body["version"] == "2"
 
 
 def test_a_late_record_restates_only_its_window(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
