@@ -189,7 +189,9 @@ def status(as_json: AsJson = False) -> None:
         _print_json({"services": services, "models": [model.to_json() for model in models]})
         return
     _print_services(services)
-    table = Table("model", "champion", "versions", "windows", "last verdict", "last decision", title="Models")
+    table = Table(
+        "model", "champion", "versions", "windows", "blocked", "last verdict", "last decision", title="Models"
+    )
     for model in models:
         table.add_row(*(str(value if value is not None else "–") for value in model.to_json().values()))
     OUT.print(table)

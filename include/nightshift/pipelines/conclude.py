@@ -59,12 +59,13 @@ def _decided(work: Work, verdict: Verdict) -> Decision:
     decision = govern(work.spec.governor, seen)
     if not decision.retrain:
         return decision
-    if work.ledger.reserve(work.spec.name, work.holder, now=work.now(), lasts=ASKED_LASTS):
-        return decision
-    other = work.ledger.lease(work.spec.name)
-    late = replace(seen, building=other.holder if other else "another one")
-    decision = govern(work.spec.governor, late)
-    assert decision.rule is Rule.BUILDING
+    if not work.ledger.reserve(work.spec.name, work.holder, now=work.now(), lasts=ASKED_LASTS):
+        other = work.ledger.lease(work.spec.name)
+        return govern(work.spec.governor, replace(seen, building=other.holder if other else "another one"))
+    # asked again with the lease in hand: what another window asked for in between counts against the budget
+    decision = govern(work.spec.governor, situation(work, verdict.status))
+    if not decision.retrain:
+        work.ledger.end_lease(work.spec.name, work.holder, now=work.now())
     return decision
 
 

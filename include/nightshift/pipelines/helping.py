@@ -62,7 +62,10 @@ def _told(work: Work, version: str, before: str, rows: pd.DataFrame, *, last_cha
     spec, metric = work.spec, _metric(work.spec)
     since = rows[spec.time.column].min()
     new, old = (_champion(work, name, since) for name in (version, before))
-    answered = Answered.by(new.predict, rows, spec, new.classes)
+    try:
+        answered = Answered.by(new.predict, rows, spec, new.classes)
+    except KeyError:  # the rows were asked of the version before, which had other columns
+        return None
     found = None if answered.problem else compare(answered, old, seed=spec.training.seed).metrics.get(metric)
     if found is None:
         return None

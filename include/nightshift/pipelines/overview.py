@@ -5,6 +5,7 @@ from typing import Any
 
 from nightshift.errors import RegistryUnavailableError
 from nightshift.ledger import Entry, Kind, Ledger
+from nightshift.pipelines.standing import blocks
 from nightshift.registry import ModelRegistry
 from nightshift.settings import Settings
 from nightshift.spec import declared_names
@@ -12,12 +13,16 @@ from nightshift.spec import declared_names
 
 @dataclass(frozen=True)
 class Overview:
-    """One model at a glance. ``versions`` and ``champion`` come from the registry, or from the ledger if it is away."""
+    """One model at a glance. ``versions`` and ``champion`` come from the registry, or from the ledger if it is away.
+
+    ``blocked`` counts the windows whose days wait for a person.
+    """
 
     name: str
     champion: str | None
     versions: int
     windows: int
+    blocked: int
     last_verdict: str | None
     last_decision: str | None
 
@@ -41,6 +46,7 @@ def _overview(name: str, ledger: Ledger, registry: ModelRegistry) -> Overview:
         champion=champion,
         versions=versions,
         windows=len(windows),
+        blocked=len(blocks(ledger.entries(name))),
         last_verdict=last["verdict"]["status"] if last else None,
         last_decision=last["decision"]["sentence"] if last else None,
     )

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -10,7 +10,7 @@ import pytest
 from factories.monitoring import ADA
 from factories.nights import DAY, Nights, rides_of, start_of, watched
 from factories.spine import a_day
-from nightshift.ledger import Kind
+from nightshift.ledger import Kind, Lease, Ledger
 from nightshift.pipelines import people
 from nightshift.pipelines.rejudge import replay
 from nightshift.pipelines.steps import find_step
@@ -167,6 +167,33 @@ def test_a_retrain_is_asked_for_once_and_a_step_tried_again_changes_nothing(tmp_
     live(nights, 21, **SICK)
 
     assert nights.entry(21).body["decision"]["rule"] == "building"
+
+
+def test_two_windows_decided_at_once_ask_for_one_retrain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between the question and the answer of one, the other asks, is built and ends: the budget was for one."""
+    nights = watched(tmp_path, governor={"wanted": 1, "nights": 1, "cooldown": "0d"})
+    for day in (20, 21):
+        nights.ask(rides_of(day, **SICK))
+        nights.tell(rides_of(day))
+    reserve, late = Ledger.reserve, []
+
+    def slow_reserve(ledger: Ledger, model: str, holder: str, **times: object) -> Lease | None:
+        if not late:
+            late.append(holder)
+            nights.judge(20)
+            ledger.end_lease(model, "monitor/night-20", now=datetime.now(UTC))
+        return reserve(ledger, model, holder, **times)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Ledger, "reserve", slow_reserve)  # the seam: where the other one may come in between
+
+    nights.judge(21)
+
+    decisions = {entry.start: entry.body["decision"] for entry in nights.entries(Kind.WINDOW)}
+    assert decisions[start_of(20)]["retrain"]
+    assert decisions[start_of(21)]["rule"] == "budget"
+    lease = nights.work("x").ledger.lease("rides")
+    assert lease is not None
+    assert lease.until <= datetime.now(UTC), "who does not ask keeps nobody waiting"
 
 
 def test_a_build_that_has_begun_does_not_change_what_was_decided(tmp_path: Path) -> None:
