@@ -182,7 +182,7 @@ def test_two_windows_decided_at_once_ask_for_one_retrain(tmp_path: Path, monkeyp
             late.append(holder)
             nights.judge(20)
             ledger.end_lease(model, "monitor/night-20", now=datetime.now(UTC))
-        return reserve(ledger, model, holder, **times)  # type: ignore[arg-type]
+        return reserve(ledger, model, holder, **times | {"now": datetime.now(UTC)})  # type: ignore[arg-type]
 
     monkeypatch.setattr(Ledger, "reserve", slow_reserve)  # the seam: where the other one may come in between
 
