@@ -150,15 +150,15 @@ def watched(folder: Path, *, versions: Sequence[str] = ("1",), **policy: Any) ->
     spec = a_spec(**(changes | policy))
     nights = Nights(folder / "state", spec)
     for version in versions:
-        shutil.copytree(_release(spec.monitor.segment_rows_min), nights.settings.releases / "fake" / version)
+        shutil.copytree(_release(), nights.settings.releases / "fake" / version)
     return nights
 
 
 @cache
-def _release(segment_rows_min: int) -> Path:
-    """Return a release of ``rides``; it is made once for all tests that want as many rows of a segment."""
+def _release() -> Path:
+    """Return a release of ``rides``; it is made once for all tests."""
     folder = Path(mkdtemp())
-    spec = a_spec(monitor={"window": "1d", "segments": ["zone"], "segment_rows_min": segment_rows_min})
+    spec = a_spec(monitor={"window": "1d", "segments": ["zone"], "segment_rows_min": 50})
     model, rows, test = a_model(), rides(rows=8000), rides(rows=4000, seed=5)
     inputs = Profile.of(rows, spec.kinds)
     answers = pd.DataFrame({OUTPUT: output_of(model.predict(test), spec)})

@@ -3,7 +3,7 @@
 Written by the build from its test rows, read by every monitor run.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -11,33 +11,69 @@ import numpy as np
 import pandas as pd
 
 from nightshift.model.answered import Predict
-from nightshift.pipelines.output import OUTPUT, output_of
+from nightshift.pipelines.output import OUTPUT, label_kind, output_of
 from nightshift.pipelines.window import whole_windows
 from nightshift.predictions.estimate import Estimator
 from nightshift.predictions.performance import measure
 from nightshift.profile.distance import psi
 from nightshift.profile.profile import Profile
 from nightshift.spec import Kind, ModelSpec, Task
+from nightshift.verdict import Check, Status
 
 FORMAT = 1
 FILE = "expected.json"
 
 
 @dataclass(frozen=True)
-class Part:
-    """A segment on the test rows: its metrics, its answers, and how far its own windows were from all of them."""
+class Usual:
+    """One column as it usually is, and how far single windows were from that at worst."""
 
-    rows: int
-    metrics: Mapping[str, float]
-    output: Profile
+    profile: Profile
     worst_drift: float
 
+    @classmethod
+    def of(cls, values: "pd.Series[Any]", windows: Iterable["pd.Series[Any]"], kind: Kind) -> Self:
+        """Return the usual of ``values`` and of windows of them."""
+        name = str(values.name)
+        profile = Profile.of(values.to_frame(), {name: kind})
+        usual = cls(profile, 0.0)
+        return cls(profile, max((usual.drift(window) for window in windows), default=0.0))
+
+    def drift(self, values: "pd.Series[Any]") -> float:
+        """Return the population stability index of ``values``."""
+        ((name, before),) = self.profile.columns.items()
+        now = Profile.of(pd.DataFrame({name: values.to_numpy()}), self.profile.kinds, bins_of=self.profile)
+        return psi(before, now.columns[name])
+
+    def check(self, name: str, subject: str, what: str, values: "pd.Series[Any]", *, limit: float) -> Check:
+        """Return whether ``values`` have moved by more than ``limit``, and more than any window did."""
+        moved, allowed = self.drift(values), max(limit, self.worst_drift)
+        status = Status.DRIFTED if moved > allowed else Status.HEALTHY
+        sentence = f"{what} moved: PSI {moved:.2f} against those to test rows, allowed {allowed:.2f}"
+        return Check(name, status, subject, sentence, moved, allowed, len(values))
+
     def to_json(self) -> dict[str, Any]:
-        return {**self.__dict__, "metrics": dict(self.metrics), "output": self.output.to_json()}
+        return {"profile": self.profile.to_json(), "worst_drift": self.worst_drift}
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Self:
-        return cls(**{**content, "output": Profile.from_json(content["output"])})
+        return cls(Profile.from_json(content["profile"]), content["worst_drift"])
+
+
+@dataclass(frozen=True)
+class Part:
+    """A segment on the test rows: its metrics, and its answers."""
+
+    rows: int
+    metrics: Mapping[str, float]
+    output: Usual
+
+    def to_json(self) -> dict[str, Any]:
+        return {"rows": self.rows, "metrics": dict(self.metrics), "output": self.output.to_json()}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Self:
+        return cls(content["rows"], content["metrics"], Usual.from_json(content["output"]))
 
 
 @dataclass(frozen=True)
@@ -47,6 +83,7 @@ class Expected:
     metrics: Mapping[str, float]
     estimator: Estimator | None
     segments: Mapping[str, Part]
+    labels: Usual | None = None
 
     @classmethod
     def of(
@@ -74,7 +111,10 @@ class Expected:
             if chosen.sum() >= spec.monitor.segment_rows_min
         }
         estimator = Estimator.of(rows, spec.task, classes=classes)
-        return cls({name: one.value for name, one in metrics.items()}, estimator, parts)
+        column = spec.label.column
+        cut = [window[column] for window in whole_windows(known, spec)]
+        labels = Usual.of(test[column], cut, label_kind(spec))
+        return cls({name: one.value for name, one in metrics.items()}, estimator, parts, labels)
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -82,13 +122,15 @@ class Expected:
             "metrics": dict(self.metrics),
             "estimator": self.estimator.to_json() if self.estimator else None,
             "segments": {name: part.to_json() for name, part in self.segments.items()},
+            "labels": self.labels.to_json() if self.labels else None,
         }
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Self:
         estimator = content["estimator"]
         parts = {name: Part.from_json(part) for name, part in content["segments"].items()}
-        return cls(content["metrics"], Estimator.from_json(estimator) if estimator else None, parts)
+        labels = Usual.from_json(content["labels"]) if content.get("labels") else None
+        return cls(content["metrics"], Estimator.from_json(estimator) if estimator else None, parts, labels)
 
 
 def answered_rows(
@@ -119,8 +161,6 @@ def segments_of(rows: pd.DataFrame, spec: ModelSpec) -> Iterator[tuple[str, "pd.
 
 def _part(rows: pd.DataFrame, all_rows: pd.DataFrame, spec: ModelSpec, classes: Sequence[str]) -> Part:
     metrics = measure(rows, spec.task, classes=classes).metrics
-    output = Profile.of(rows[[OUTPUT]], {OUTPUT: Kind.NUMERIC})
-    cut = all_rows.rename(columns={"time": spec.time.column})
-    windows = [Profile.of(part[[OUTPUT]], output.kinds, bins_of=output) for part in whole_windows(cut, spec)]
-    worst = max((psi(output.columns[OUTPUT], window.columns[OUTPUT]) for window in windows), default=0.0)
-    return Part(len(rows), {name: one.value for name, one in metrics.items()}, output, worst)
+    cut = whole_windows(all_rows.rename(columns={"time": spec.time.column}), spec)
+    output = Usual.of(rows[OUTPUT], [window[OUTPUT] for window in cut], Kind.NUMERIC)
+    return Part(len(rows), {name: one.value for name, one in metrics.items()}, output)

@@ -65,7 +65,7 @@ def signals_of(run: RunFolder) -> dict[str, Any]:
     """Return what was seen, as small as a ledger keeps it: rows, drift, the columns that moved most, metrics."""
     window = run.read("window.json")
     found: dict[str, Any] = {
-        name: window[name] for name in ("rows", "refused", "judged", "duplicates", "versions") if name in window
+        name: window[name] for name in ("rows", "refused", "judged", "duplicates", "versions", "gaps") if name in window
     }
     if run.file("drift.json").exists():
         drift = run.read("drift.json")

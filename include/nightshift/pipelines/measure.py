@@ -14,7 +14,7 @@ from nightshift.files import read_json
 from nightshift.ledger import Kind
 from nightshift.model.metrics import LARGER_IS_BETTER
 from nightshift.pipelines.expect import FILE, Expected, Part, segments_of
-from nightshift.pipelines.output import OUTPUT, logged_output
+from nightshift.pipelines.output import logged_output
 from nightshift.pipelines.request import MonitorRequest
 from nightshift.pipelines.standing import of_kind
 from nightshift.pipelines.window import has_too_few
@@ -23,9 +23,6 @@ from nightshift.predictions.estimate import errors_of, root_mean_square
 from nightshift.predictions.labels import join
 from nightshift.predictions.log import PredictionLog
 from nightshift.predictions.performance import Interval, Performance, measure
-from nightshift.profile.distance import psi
-from nightshift.profile.profile import Profile
-from nightshift.spec import Kind as ColumnKind
 from nightshift.spec import ModelSpec
 from nightshift.verdict import Check, Status, judge_window
 
@@ -57,6 +54,7 @@ def measured_checks(content: Mapping[str, Any], spec: ModelSpec) -> list[Check]:
         *realised_checks(measured, promised, spec),
         *estimated_checks(estimated, promised, spec, content["usual_errors"], content["rows"]),
         *coverage_checks(measured, spec),
+        *([Check.from_json(content["labels"])] if content.get("labels") else []),
     ]
 
 
@@ -81,7 +79,16 @@ def _seen(work: Work, version: str, expected: Expected) -> dict[str, Any]:
         "expected": dict(expected.metrics),
         "new_labels": _new_labels(work) if spec.governor.new_labels else 0,
         "segments": _segments(window, cohort, expected, spec, classes),
+        "labels": _labels(known["label"], expected, spec),
     }
+
+
+def _labels(known: "pd.Series[Any]", expected: Expected, spec: ModelSpec) -> dict[str, Any] | None:
+    """Return whether labels have moved from those of the test rows; none if there are too few to say."""
+    if expected.labels is None or len(known) < spec.monitor.rows_min:
+        return None
+    limit = spec.monitor.limits.output_drift
+    return expected.labels.check("label drift", "labels", "the labels", known, limit=limit).to_json()
 
 
 @dataclass(frozen=True)
@@ -214,14 +221,8 @@ def _segment_checks(
         if measured.labelled >= spec.monitor.segment_rows_min and metric in measured.metrics and metric in part.metrics:
             check = metric_check(metric, measured.metrics[metric], part.metrics[metric], worse, measured.labelled)
             yield replace(check, subject=name, sentence=f"for {name}, {check.sentence}")
-    now = Profile.of(
-        pd.DataFrame({OUTPUT: rows[logged_output(spec)]}), {OUTPUT: ColumnKind.NUMERIC}, bins_of=part.output
-    )
-    moved = psi(part.output.columns[OUTPUT], now.columns[OUTPUT])
-    allowed = max(spec.monitor.limits.output_drift, part.worst_drift)
-    status = Status.DRIFTED if moved > allowed else Status.HEALTHY
-    sentence = f"the answers for {name} moved: PSI {moved:.2f} against those to test rows, allowed {allowed:.2f}"
-    yield Check("output drift", status, name, sentence, moved, allowed, len(rows))
+    answers, what = rows[logged_output(spec)], f"the answers for {name}"
+    yield part.output.check("output drift", name, what, answers, limit=spec.monitor.limits.output_drift)
 
 
 def _expected(work: Work, version: str) -> Expected:
@@ -232,7 +233,7 @@ def _expected(work: Work, version: str) -> Expected:
         expected = NOTHING
     metrics = read_json(work.registry.evidence(work.spec.name, version, "evaluation.json"))["metrics"]
     values = {name: interval["value"] for name, interval in metrics.items() if interval["value"] is not None}
-    return Expected({**expected.metrics, **values}, expected.estimator, expected.segments)
+    return replace(expected, metrics={**expected.metrics, **values})
 
 
 def _classes(work: Work, version: str) -> tuple[str, ...]:

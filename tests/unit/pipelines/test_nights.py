@@ -49,6 +49,7 @@ def test_a_quiet_night_is_healthy_and_its_signals_are_kept(tmp_path: Path) -> No
     assert set(body["signals"]["estimated"]) >= {"auc", "log_loss"}
     assert abs(body["signals"]["estimate_errors"]["auc"]) < 0.05
     assert body["segments"]["zone = east"]["status"] == "HEALTHY"
+    assert body["signals"]["gaps"] == []
 
 
 def test_performance_is_of_the_newest_cohort_whose_labels_are_mature(tmp_path: Path) -> None:
@@ -74,6 +75,21 @@ def test_labels_that_changed_with_inputs_that_did_not_are_degraded_once_they_are
     (reason, *_) = Verdict.from_json(nights.entry(21).body["verdict"]).reasons
     assert (reason.name, reason.subject, reason.rows) == ("performance:auc", "auc", 400)
     assert "auc is 0." in reason.sentence
+
+
+def test_labels_that_moved_are_told_of_when_they_are_in(tmp_path: Path) -> None:
+    nights = watched(tmp_path)
+    for day in (20, 21):
+        nights.ask(rides_of(day))
+        nights.tell(rides_of(day, outcome=lambda values: values.where(values.index % 5 > 3, 1.0)))
+        nights.judge(day)
+
+    told = [
+        check for check in Verdict.from_json(nights.entry(21).body["verdict"]).checks if check.name == "label drift"
+    ]
+
+    assert [(check.subject, str(check.status), check.rows) for check in told] == [("labels", "DRIFTED", 400)]
+    assert "the labels moved: PSI" in told[0].sentence
 
 
 def test_one_segment_that_goes_wrong_is_named_and_told_of(tmp_path: Path) -> None:
