@@ -14,8 +14,6 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import stats
 
-from nightshift.errors import PredictionLogError
-
 CONFIDENCE = 0.95
 DAYS_MIN = 5
 """With fewer event days the rows themselves are taken for independent."""
@@ -87,7 +85,8 @@ def measure(joined: pd.DataFrame, task: str, *, classes: Sequence[str] = ()) -> 
         ``binary`` (auc, log_loss, brier, accuracy), ``multiclass`` (log_loss,
         accuracy) or ``regression`` (rmse, mae, bias: mean of predicted less true).
     classes
-        Labels of a multiclass model in the order of ``probabilities``.
+        Labels of a multiclass model in the order of ``probabilities``; a row
+        whose label is none of them was answered wrongly.
 
     Examples
     --------
@@ -119,14 +118,10 @@ def _binary(known: pd.DataFrame, _classes: tuple[str, ...]) -> dict[str, Judged]
 def _multiclass(known: pd.DataFrame, classes: tuple[str, ...]) -> dict[str, Judged]:
     truth = known["label"].astype(str).to_numpy()
     codes = {name: code for code, name in enumerate(classes)}
-    strange = sorted(set(truth) - set(codes))
-    if strange:
-        raise PredictionLogError(
-            f"labels hold {strange[0]!r}, which is none of the model's classes {list(classes)}; "
-            "mend the source of the labels"
-        )
     chances = np.stack(known["probabilities"].to_list())
-    right = chances[np.arange(len(truth)), [codes[name] for name in truth]]
+    # a class that the model has never heard of is one that it gives no chance, as when a build is evaluated
+    chances = np.column_stack([chances, np.zeros(len(truth))])
+    right = chances[np.arange(len(truth)), [codes.get(name, len(codes)) for name in truth]]
     return {
         "log_loss": _mean(-np.log(np.clip(right, NEVER, 1.0))),
         "accuracy": _mean((known["prediction"].astype(str).to_numpy() == truth).astype(np.float64)),

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from sklearn import metrics as known
 
 from factories.predictions import DAY, NOON, joined
-from nightshift.errors import PredictionLogError
 from nightshift.predictions.labels import join
 from nightshift.predictions.performance import Performance, auc, measure
 from nightshift.spec import WATCHED, Task
@@ -51,11 +50,13 @@ def test_multiclass_metrics_are_those_of_scikit_learn() -> None:
     assert found["accuracy"].value == 0.75
 
 
-def test_a_label_that_is_no_class_is_refused() -> None:
-    rows = joined(["hail"], probabilities=[[0.5, 0.5]], prediction=["wet"])
+def test_a_class_the_model_never_heard_of_was_answered_wrongly_and_stops_nothing() -> None:
+    rows = joined(["hail", "wet"], probabilities=[[0.5, 0.5], [0.0, 1.0]], prediction=["wet", "wet"])
 
-    with pytest.raises(PredictionLogError, match="'hail'"):
-        measure(rows, "multiclass", classes=("dry", "wet"))
+    found = measure(rows, "multiclass", classes=("dry", "wet")).metrics
+
+    assert found["accuracy"].value == 0.5
+    assert 15 < found["log_loss"].value < 20
 
 
 def test_without_labels_nothing_is_known_and_nothing_is_good() -> None:
