@@ -80,9 +80,9 @@ class App:
             title="Nightshift serving",
             version="1",
             lifespan=self._live,
-            docs_url="/v1/docs",
+            docs_url=None,  # FastAPI's own page is blank without the internet, and both are open to all
             redoc_url=None,
-            openapi_url="/v1/openapi.json",
+            openapi_url=None,
         )
         api.add_exception_handler(RefusalError, _refuse)
         api.add_exception_handler(RequestValidationError, _refuse_form)

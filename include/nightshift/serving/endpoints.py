@@ -4,16 +4,18 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, Path, Request, Response
-from fastapi.responses import JSONResponse
+from fastapi.responses import HTMLResponse, JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from nightshift.errors import NightshiftError, UnavailableError
+from nightshift.serving import page
 from nightshift.serving.access import Access, Role
 from nightshift.serving.answers import RefusalError
 from nightshift.serving.describe import Pin, describe_predict
 from nightshift.serving.loader import Champions, Live, Loader
 from nightshift.serving.metrics import Metrics
 
+OPENAPI = "/v1/openapi.json"
 ModelName = Annotated[str, Path(pattern=r"^[a-z][a-z0-9_]{0,62}$", description="Name of a served model.")]
 
 
@@ -45,6 +47,7 @@ def add_endpoints(
     _add_models(api, champions, access)
     _add_health(api, champions, troubles)
     _add_administration(api, champions, access, loader)
+    _add_description(api, access)
     registry = metrics.registry()
 
     @api.get(
@@ -52,6 +55,18 @@ def add_endpoints(
     )
     async def show_metrics() -> Response:
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+
+def _add_description(api: FastAPI, access: Access) -> None:
+    needs_read = [_needs(access, Role.READ)]
+
+    @api.get(OPENAPI, include_in_schema=False, dependencies=needs_read)
+    async def openapi() -> dict[str, Any]:
+        return api.openapi()
+
+    @api.get("/v1/docs", include_in_schema=False, dependencies=needs_read)
+    async def docs() -> HTMLResponse:
+        return HTMLResponse(page.show(api.openapi(), openapi=OPENAPI), headers=page.HEADERS)
 
 
 def _add_models(api: FastAPI, champions: Champions, access: Access) -> None:

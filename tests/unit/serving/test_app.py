@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -231,17 +232,30 @@ async def test_the_description_names_every_route(http: httpx.AsyncClient) -> Non
     assert {"200", "413", "422", "503"} <= set(described["paths"]["/v1/models/{model}/predict"]["post"]["responses"])
 
 
+async def test_the_page_of_the_description_shows_every_route_and_fetches_nothing(http: httpx.AsyncClient) -> None:
+    page = await http.get("/v1/docs")
+
+    described = (await http.get("/v1/openapi.json")).json()["paths"]
+    routes = [f"<code>{method.upper()} {path}</code>" for path, methods in described.items() for method in methods]
+    assert all(route in page.text for route in routes)
+    assert "application/vnd.apache.arrow.stream" in page.text
+    assert not re.search(r"<script|<link|<img|src=|https?://|@import|url\(", page.text)
+    assert page.headers["content-security-policy"].startswith("default-src 'none'")
+
+
 async def test_without_a_key_every_described_route_but_health_is_closed(settings: Settings, package: Path) -> None:
     path, secret = key_file(settings.project, Role.ADMIN)
     guarded = settings.model_copy(update={"serving_keys": str(path)})
     async with in_process(create_app(guarded, package)) as http:
-        routes = (await http.get("/v1/openapi.json")).json()["paths"]
+        bearer = {"Authorization": f"Bearer {secret.decode()}"}
+        routes = (await http.get("/v1/openapi.json", headers=bearer)).json()["paths"]
+        routes |= {"/v1/openapi.json": {"get": {}}, "/v1/docs": {"get": {}}}
         answers = {
             (method, route): await http.request(method, route.replace("{model}", "rides"), json={"row": ROW})
             for route, methods in routes.items()
             for method in methods
         }
-        opened = await http.post(PREDICT, json={"row": ROW}, headers={"Authorization": f"Bearer {secret.decode()}"})
+        opened = await http.post(PREDICT, json={"row": ROW}, headers=bearer)
 
     closed = {route for (_, route), answer in answers.items() if answer.status_code == 401}
     assert set(routes) - closed == {"/v1/health/live", "/v1/health/ready"}
