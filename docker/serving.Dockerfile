@@ -22,6 +22,7 @@ ENV PATH=/opt/venv/bin:/usr/local/bin:/usr/bin:/bin \
     NIGHTSHIFT_PROJECT=/opt/nightshift \
     NIGHTSHIFT_STATE=/var/lib/nightshift \
     OMP_WAIT_POLICY=PASSIVE \
+    ORT_DISABLE_TELEMETRY=1 \
     DO_NOT_TRACK=true
 WORKDIR /var/lib/nightshift
 USER 10001:10001
