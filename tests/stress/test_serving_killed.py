@@ -12,7 +12,7 @@ from factories.callers import Heard, call, post, round_and_round
 from factories.servers import Server
 from factories.serving import a_package, callers_rows
 
-KILLS = int(os.environ.get("NIGHTSHIFT_TEST_KILLS", "12"))
+KILLS = 200 if os.environ.get("NIGHTSHIFT_TEST_LONG") else 12
 CALLERS = 4
 ANSWERS_MIN = 50
 PATIENCE_SECONDS = 20.0
