@@ -1,6 +1,6 @@
 """How many flights a second, with every check on: beside a bare echo, MLflow's scoring server and MLServer.
 
-    .venv/bin/python benchmarks/serving.py [--seconds 4] [--rounds 3] [--servers echo,append,fsync,mlflow]
+    .venv/bin/python benchmarks/serving.py [--seconds 4] [--rounds 3] [--shapes 1x8,100x8] [--servers echo,append,fsync]
     .venv/bin/python benchmarks/serving.py --mlserver PYTHON     where PYTHON has mlserver and mlserver-xgboost
     .venv/bin/python benchmarks/serving.py --soak 600            memory at full load
 
@@ -90,7 +90,7 @@ def main() -> None:
         if asked.soak:
             soak(contenders["append"], rows, seconds=asked.soak)
             return
-        for size, connections in ((1, 8), (1, 1), (100, 8), (1000, 4)):
+        for size, connections in asked.shapes:
             results: dict[str, list[Measured]] = {contender.name: [] for contender in chosen}
             for _ in range(asked.rounds):
                 for contender in chosen:
@@ -105,9 +105,15 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=4)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--servers", default="echo,append,fsync,mlflow,mlserver")
+    parser.add_argument("--shapes", type=shapes, default="1x8,1x1,100x8,1000x4", help="rows a request x connections")
     parser.add_argument("--mlserver", help="a Python that has mlserver and mlserver-xgboost")
     parser.add_argument("--soak", type=float, default=0, help="only this: so many seconds at full load")
     return parser.parse_args()
+
+
+def shapes(text: str) -> list[tuple[int, int]]:
+    """Return (rows a request, connections) of each stretch: ``1x8,100x8`` is two."""
+    return [(int(size), int(connections)) for size, _, connections in (one.partition("x") for one in text.split(","))]
 
 
 def learn() -> tuple[ModelSpec, pd.DataFrame, TrainedModel]:
@@ -312,7 +318,10 @@ def memory(server: psutil.Process) -> int:
 def report(results: dict[str, list[Measured]], *, size: int, connections: int) -> None:
     """Print one table: medians over the rounds, and ratios to the echo of the same round."""
     print(f"\n{size} row{'s' if size > 1 else ''} a request, {connections} connection{'s' if connections > 1 else ''}")
-    print(f"{'':10}{'requests/s':>12}{'p50 ms':>9}{'p99 ms':>9}{'CPU µs':>9}{'MB':>6}{'of echo':>9}{'CPU/echo':>10}")
+    print(
+        f"{'':10}{'requests/s':>12}{'p50 ms':>9}{'p99 ms':>9}{'CPU µs':>9}{'MB':>6}{'of echo':>9}{'CPU/echo':>10}"
+        + "   least – most of echo"
+    )
     echo = results.get("echo", [])
     for name, rounds in results.items():
         shares = [one.heard.per_second / base.heard.per_second for one, base in zip(rounds, echo, strict=False)]
@@ -323,6 +332,7 @@ def report(results: dict[str, list[Measured]], *, size: int, connections: int) -
             f"{median(one.heard.percentile(99) for one in rounds) * 1e3:9.1f}"
             f"{median(one.cpu_us for one in rounds):9,.0f}{median(one.memory for one in rounds) / 1e6:6.0f}"
             + (f"{median(shares):9.0%}{median(costs):9.1f}x" if echo else "")
+            + (f"   {min(shares):.0%} – {max(shares):.0%}" if echo and len(shares) > 1 else "")
         )
 
 
