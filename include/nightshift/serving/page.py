@@ -62,7 +62,7 @@ def _body(told: Mapping[str, Any], forms: Mapping[str, Any]) -> str:
     """Return what may be sent: its media types, and an example of its form."""
     content = told.get("requestBody", {}).get("content", {})
     named = [one.get("schema", {}).get("$ref", "").rpartition("/")[2] for one in content.values()]
-    form = next((forms[name] for name in named if name in forms), {})
+    form: Mapping[str, Any] = next((forms[name] for name in named if name in forms), {})
     shown = "".join(f"<pre>{escape(json.dumps(one, ensure_ascii=False))}</pre>" for one in form.get("examples", ()))
     kinds = " or ".join(f"<code>{escape(kind)}</code>" for kind in content)
     return f"<p>{escape(form.get('description', ''))}</p><p>Send {kinds}.</p>{shown}" if content else ""
