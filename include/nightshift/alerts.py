@@ -1,17 +1,27 @@
-"""Telling people. What happened, how bad it is, what was decided, what to do."""
+"""Telling people. What happened, how bad it is, what was decided, what to do.
 
+A message for a channel is a file in the outbox until the channel took it: what
+a channel that is down did not take, or a process that was killed did not send,
+goes out, in its order, before the next message or in the next night.
+"""
+
+import fcntl
 import logging
 import os
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
+from uuid import uuid4
 
 from nightshift.errors import SettingsError
-from nightshift.files import canonical_json
+from nightshift.files import canonical_json, read_json, write_json
 
 LOG_CHANNEL = "log"
+OUTBOX = "outbox"
 LOGGER = logging.getLogger("nightshift.alerts")
 
 
@@ -27,6 +37,10 @@ class Alert:
 
     def to_json(self) -> dict[str, Any]:
         return {**asdict(self), "at": self.at.isoformat()}
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> Self:
+        return cls(**{**content, "at": datetime.fromisoformat(content["at"])})
 
 
 @dataclass(frozen=True)
@@ -51,15 +65,61 @@ def send(alert: Alert, channels: Sequence[str], *, folder: Path) -> Sent:
     """
     _keep(alert, folder)
     LOGGER.warning("%s: %s", alert.title, alert.text)
-    addresses = {name: os.environ.get(f"NIGHTSHIFT_CHANNEL_{name.upper()}") for name in channels if name != LOG_CHANNEL}
-    refused = tuple(name for name, address in addresses.items() if address and not _notify(address, alert))
-    missing = [name for name, address in addresses.items() if not address]
+    others = [name for name in channels if name != LOG_CHANNEL]
+    missing = [name for name in others if not _address(name)]
+    waiting = {name: _put(alert, folder / OUTBOX / name) for name in others if name not in missing}
+    deliver(folder)
     if missing:
         raise SettingsError(
-            f"channel {missing[0]!r} has no address; set NIGHTSHIFT_CHANNEL_{missing[0].upper()} to an Apprise URL. "
+            f"channel {missing[0]!r} has no address; set {_variable(missing[0])} to an Apprise URL. "
             f"The alert is kept in {folder}."
         )
+    refused = tuple(name for name, file in waiting.items() if file.exists())
     return Sent(tuple(name for name in channels if name not in refused), refused)
+
+
+def deliver(folder: Path) -> dict[str, int]:
+    """Send what waits in the outbox below ``folder``; return how many messages still wait, by channel.
+
+    A message is sent at least once: one whose sender was killed in between may come twice.
+    """
+    boxes = sorted(path for path in (folder / OUTBOX).glob("*") if path.is_dir())
+    left = {box.name: _deliver(box) for box in boxes}
+    return {name: count for name, count in left.items() if count}
+
+
+def _deliver(box: Path) -> int:
+    """Send a channel's messages, oldest first, up to the first that it does not take; return how many are left."""
+    address = _address(box.name)
+    with _alone(box):
+        waiting = sorted(box.glob("*.json"))
+        for sent, file in enumerate(waiting):
+            if not address or not _notify(address, Alert.from_json(read_json(file))):
+                return len(waiting) - sent
+            file.unlink()
+    return 0
+
+
+def _put(alert: Alert, box: Path) -> Path:
+    file = box / f"{time.time_ns():020d}-{uuid4().hex[:8]}.json"
+    write_json(file, alert.to_json())
+    return file
+
+
+@contextmanager
+def _alone(box: Path) -> Iterator[None]:
+    """Keep other processes from sending the same messages meanwhile."""
+    with (box / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _variable(channel: str) -> str:
+    return f"NIGHTSHIFT_CHANNEL_{channel.upper()}"
+
+
+def _address(channel: str) -> str | None:
+    return os.environ.get(_variable(channel))
 
 
 def _keep(alert: Alert, folder: Path) -> None:

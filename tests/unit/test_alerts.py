@@ -4,6 +4,7 @@ import json
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 
 from factories.spine import a_day
-from nightshift.alerts import Alert, Sent, send
+from nightshift.alerts import Alert, Sent, deliver, send
 from nightshift.errors import SettingsError
 
 ALERT = Alert(
@@ -125,3 +126,43 @@ def test_no_address_is_in_what_is_kept_or_said(
         sent = send(ALERT, ["ops"], folder=tmp_path)
 
     assert "hunter2" not in caplog.text + repr(sent) + (tmp_path / "bikes.jsonl").read_text()
+
+
+def test_what_a_channel_did_not_take_is_sent_again_in_its_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NIGHTSHIFT_CHANNEL_OPS", "json://127.0.0.1:1")
+    for title in ("first", "second"):
+        send(replace(ALERT, title=title), ["ops"], folder=tmp_path)
+    waiting = deliver(tmp_path)
+
+    with a_channel() as (address, heard):
+        monkeypatch.setenv("NIGHTSHIFT_CHANNEL_OPS", address)
+        sent = send(replace(ALERT, title="third"), ["ops"], folder=tmp_path)
+        left = deliver(tmp_path)
+
+    assert waiting == {"ops": 2}
+    assert [message["title"] for message in heard] == ["first", "second", "third"]
+    assert (sent, left) == (Sent(("ops",), ()), {})
+
+
+def test_a_channel_that_is_down_keeps_no_other_waiting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with a_channel() as (address, heard):
+        monkeypatch.setenv("NIGHTSHIFT_CHANNEL_AWAY", "json://127.0.0.1:1")
+        monkeypatch.setenv("NIGHTSHIFT_CHANNEL_OPS", address)
+
+        sent = send(ALERT, ["away", "ops"], folder=tmp_path)
+
+    assert (sent, len(heard)) == (Sent(("ops",), ("away",)), 1)
+
+
+def test_a_message_that_lost_its_channels_address_waits_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NIGHTSHIFT_CHANNEL_OPS", "json://127.0.0.1:1")
+    send(ALERT, ["ops"], folder=tmp_path)
+    monkeypatch.delenv("NIGHTSHIFT_CHANNEL_OPS")
+
+    assert deliver(tmp_path) == {"ops": 1}
+
+
+def test_without_an_outbox_there_is_nothing_to_send(tmp_path: Path) -> None:
+    assert deliver(tmp_path) == {}

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from nightshift.alerts import Alert, send
+from nightshift.alerts import Alert, deliver, send
 from nightshift.governor import Decision, Rule
 from nightshift.governor import decide as govern
 from nightshift.ledger import Kind
@@ -76,6 +76,7 @@ def alert(work: Work) -> Outcome:
     decision = Decision.from_json(work.run.read("decision.json"))
     sick = _sick_segments(work)
     if verdict.status is Status.HEALTHY and not sick and decision.rule is not Rule.TRIPPED:
+        deliver(work.settings.state / "alerts")  # what a channel did not take in an earlier night
         return Outcome("nobody needs to be told", Then.SKIP)
     lines = [f"- {check.sentence}" for check in verdict.reasons[:10]]
     lines += [f"- {name} is {segment['status']}: {segment['why']}" for name, segment in sick.items()][:10]
