@@ -56,6 +56,8 @@ class Kind(StrEnum):
     SNOOZE = "snooze"
     WISH = "wish"
     RESET = "reset"
+    PAUSE = "pause"
+    RESUME = "resume"
 
 
 @dataclass(frozen=True)

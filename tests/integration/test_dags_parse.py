@@ -49,6 +49,10 @@ FORMS: dict[str, list[dict[str, Any]]] = {
         *({"version": version} for version in (None, "", "3", "v12", " 3 ", "0", "-1", "latest", "3.5", 3)),
         {"reason": "yearly audit"}, {"reason": 7},
     ],
+    f"promote_{MODEL}": [
+        {"reason": "r"}, {"reason": "r", "version": "3"}, {"reason": "r", "resume": True},
+        {"reason": ""}, {"reason": "x" * 501}, {"reason": "r", "version": "latest"}, {"reason": "r", "resume": "no"},
+    ],
     f"monitor_{MODEL}": [{end: moment} for end in ("start", "end") for moment in (*GOOD_MOMENTS, *BAD_MOMENTS)],
 }  # fmt: skip
 TEMPLATE = "{{ var.value.secret }}.md"
@@ -164,6 +168,13 @@ def test_a_rebuild_brings_code_and_data_side_by_side_and_certifies_whatever_come
     }
 
 
+def test_what_goes_live_by_hand_is_checked_first(parsed: dict[str, Any]) -> None:
+    dag = parsed["dags"][f"promote_{MODEL}"]
+
+    assert dag["tasks"] == {"preflight": [], "promote": ["preflight"]}
+    assert dag["outlets"] == {"promote": [f"{MODEL}/champion"]}
+
+
 def test_a_monitor_collects_looks_four_ways_judges_and_decides(monitor: Any) -> None:
     assert monitor["tasks"] == {
         "collect": [],
@@ -266,6 +277,14 @@ def test_the_rebuild_form_takes_a_version_or_none(parsed: dict[str, Any]) -> Non
         *({"version": version} for version in ("0", "-1", "latest", "3.5", 3)),
         {"reason": 7},
     ]
+
+
+def test_nobody_promotes_by_hand_without_a_reason_or_to_what_is_no_version(parsed: dict[str, Any]) -> None:
+    dag = f"promote_{MODEL}"
+
+    refused = [form for form, said in zip(FORMS[dag], parsed["forms"][dag], strict=True) if said]
+
+    assert refused == FORMS[dag][3:]
 
 
 # ---------------------------------------------------------------- never all or nothing

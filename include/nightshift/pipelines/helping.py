@@ -30,7 +30,7 @@ def did_it_help(work: Work) -> Entry | None:
     """
     spec, request = work.spec, MonitorRequest.of(work.run)
     promotions = work.ledger.entries(spec.name, Kind.PROMOTION)
-    if not promotions or not promotions[-1].body.get("before"):
+    if not promotions or not promotions[-1].body.get("before") or promotions[-1].body.get("by_hand"):
         return None
     promotion, windows = promotions[-1], (request.end - promotions[-1].end) / spec.monitor.window
     if not 0 < windows <= WINDOWS:

@@ -13,6 +13,7 @@ from nightshift.model.package import ModelPackage, open_package
 from nightshift.pipelines.output import output_of
 from nightshift.pipelines.rehearse import rehearse as rehearse_package
 from nightshift.pipelines.request import BuildRequest
+from nightshift.pipelines.standing import pause
 from nightshift.pipelines.work import Outcome, Then, Work
 from nightshift.profile.contract import Contract
 from nightshift.spec import ModelSpec
@@ -84,8 +85,9 @@ def _admissible_golden_rows(opened: ModelPackage, spec: ModelSpec) -> tuple[list
 
 
 def promote(work: Work) -> Outcome:
-    """Make the version the champion, if the request and the declaration say so and no newer build took over.
+    """Make the version the champion, if request and declaration say so.
 
+    Not while a person's promotion by hand keeps automatic promotion paused, nor if a newer build took over.
     The alias moves first, then the ledger is told: a run that is killed between
     the two does both again, which changes nothing that is done.
 
@@ -99,6 +101,15 @@ def promote(work: Work) -> Outcome:
     if not request.promote or spec.promotion == "manual":
         work.ledger.end_lease(spec.name, work.holder, now=work.now())
         return Outcome(f"version {version} is registered; nothing goes live, as was asked", Then.SKIP)
+    paused = pause(work.ledger.entries(spec.name))
+    if paused:
+        work.ledger.end_lease(spec.name, work.holder, now=work.now())
+        return Outcome(
+            f"version {version} is registered; promotion is paused since {paused.body['user']} made version "
+            f"{paused.body['version']} the champion ({paused.body['reason']}). To go on: promote_{spec.name} with "
+            "'Resume automatic promotion'",
+            Then.SKIP,
+        )
     lease = work.ledger.lease(spec.name)
     if lease is None or lease.holder != work.holder:
         raise ReleaseError(

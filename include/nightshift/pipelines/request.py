@@ -183,9 +183,7 @@ class ReproduceRequest:
             If it was asked for by a field that is none, or by a version that is no number.
         """
         _check_fields(asked.form, ("version", "reason"))
-        version = str(asked.form.get("version") or "").strip().removeprefix("v") or None
-        if version and not re.fullmatch(r"[1-9]\d{0,17}", version):
-            raise RequestError(f'version is {version!r}; give a number such as "3", or none for the champion')
+        version = _version(asked.form, nobody="the champion")
         return cls(version, str(asked.form.get("reason") or ""), asked.cause, asked.user)
 
     @classmethod
@@ -199,6 +197,58 @@ class ReproduceRequest:
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> Self:
         return cls(**{**content, "cause": Cause(content["cause"])})
+
+
+@dataclass(frozen=True)
+class PromoteRequest:
+    """Let a version go live by a person's word, the one before the champion if ``version`` is none; or ``resume``.
+
+    Whatever goes live so pauses automatic promotion, until somebody asks to resume it.
+    """
+
+    version: str | None
+    reason: str
+    resume: bool
+    despite_contract: bool
+    cause: Cause
+    user: str | None
+
+    @classmethod
+    def from_asked(cls, spec: ModelSpec, asked: Asked) -> Self:
+        """Return the request.
+
+        Raises
+        ------
+        RequestError
+            If there is no reason, a field that is none, a version that is no number, or both a version and ``resume``.
+        """
+        _check_fields(asked.form, ("version", "reason", "resume", "despite_contract"))
+        version, reason = _version(asked.form, nobody="the one before"), str(asked.form.get("reason") or "").strip()
+        resume = bool(asked.form.get("resume"))
+        if not reason:
+            raise RequestError(f"reason is empty; say why {spec.name} is changed by hand, it is kept in the ledger")
+        if resume and version:
+            raise RequestError(f"resume is on and version is {version!r}; choose one: going on promotes nothing")
+        return cls(version, reason, resume, bool(asked.form.get("despite_contract")), asked.cause, asked.user)
+
+    @classmethod
+    def of(cls, run: RunFolder) -> Self:
+        """Return what the run was asked to do, as its first step settled it."""
+        return cls.from_json(run.read(REQUEST))
+
+    def to_json(self) -> dict[str, Any]:
+        return {**self.__dict__, "cause": str(self.cause)}
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> Self:
+        return cls(**{**content, "cause": Cause(content["cause"])})
+
+
+def _version(form: Mapping[str, Any], *, nobody: str) -> str | None:
+    version = str(form.get("version") or "").strip().removeprefix("v") or None
+    if version and not re.fullmatch(r"[1-9]\d{0,17}", version):
+        raise RequestError(f'version is {version!r}; give a number such as "3", or none for {nobody}')
+    return version
 
 
 def _by_clock(spec: ModelSpec, asked: Asked, *, grid: timedelta = DAY) -> datetime:

@@ -52,9 +52,12 @@ def retrains(entries: Sequence[Entry], *, waiting: bool) -> list[Retrain]:
 
 
 def _helped(entries: Sequence[Entry], asked: datetime, *, waiting: bool) -> bool | None:
-    promoted = [entry for entry in of_kind(entries, Kind.PROMOTION) if entry.end == asked]
+    promotions = of_kind(entries, Kind.PROMOTION)
+    promoted = [entry for entry in promotions if entry.end == asked and not entry.body.get("by_hand")]
     if promoted:
         version = promoted[-1].body["version"]
+        if any(entry.body.get("by_hand") and entry.body["before"] == version for entry in promotions):
+            return False  # a person took it back
         told = [entry.body["helped"] for entry in of_kind(entries, Kind.HELP) if entry.body["version"] == version]
         return told[-1] if told else None
     return None if waiting else False
@@ -69,6 +72,12 @@ def wish(entries: Sequence[Entry]) -> Entry | None:
         if entry.body["decision"]["retrain"] and entry.body["decision"].get("trigger") == Trigger.PERSON
     ]
     return wishes[-1] if wishes and wishes[-1].id > max(met, default=0) else None
+
+
+def pause(entries: Sequence[Entry]) -> Entry | None:
+    """Return the pause of automatic promotion that stands; none if there is none, or a person ended it."""
+    told = of_kind(entries, Kind.PAUSE, Kind.RESUME)
+    return told[-1] if told and told[-1].kind is Kind.PAUSE else None
 
 
 def reset(entries: Sequence[Entry]) -> datetime | None:

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 from nightshift.errors import NightshiftError, UnavailableError
-from nightshift.pipelines.request import Asked, BuildRequest, MonitorRequest, ReproduceRequest
+from nightshift.pipelines.request import Asked, BuildRequest, MonitorRequest, PromoteRequest, ReproduceRequest
 from nightshift.pipelines.work import Outcome, Then, Work
 from nightshift.runs import RunFolder
 from nightshift.settings import Settings
@@ -29,10 +29,11 @@ STEPS: Mapping[str, Mapping[str, str]] = MappingProxyType(
         "reproduce": dict.fromkeys(
             ("recall", "check_out", "install", "fetch", "rebuild", "certify"), "reproduce"
         ),
+        "promote": {"preflight": "preflight", "promote": "promote"},
     }
 )  # fmt: skip
-REQUESTS: Mapping[str, type[BuildRequest | MonitorRequest | ReproduceRequest]] = MappingProxyType(
-    {"build": BuildRequest, "monitor": MonitorRequest, "reproduce": ReproduceRequest}
+REQUESTS: Mapping[str, type[BuildRequest | MonitorRequest | ReproduceRequest | PromoteRequest]] = MappingProxyType(
+    {"build": BuildRequest, "monitor": MonitorRequest, "reproduce": ReproduceRequest, "promote": PromoteRequest}
 )
 """What each pipeline can be asked for."""
 """The steps of each pipeline, in an order in which they can run, and the module of each."""

@@ -96,7 +96,9 @@ def test_all_steps_run_in_their_order_and_say_what_they_did(settings: Settings, 
     stage, heard = play(), []
     work = open_work(pipeline, model="bikes", run_id="1", settings=settings)
 
-    last = run_all(pipeline, work, asked(), say=lambda name, outcome: heard.append((name, outcome.sentence)))
+    form = {"reason": "test"} if pipeline == "promote" else {}
+
+    last = run_all(pipeline, work, asked(**form), say=lambda name, outcome: heard.append((name, outcome.sentence)))
 
     assert stage == list(STEPS[pipeline])
     assert heard == [(name, f"{name} is done") for name in stage]
