@@ -1,5 +1,7 @@
 """An alert is kept whatever becomes of it, and whoever can be told is told."""
 
+import email
+import email.policy
 import json
 import logging
 from collections.abc import Iterator
@@ -7,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from socketserver import StreamRequestHandler, ThreadingTCPServer
 from threading import Thread
 from typing import Any
 
@@ -44,6 +47,31 @@ def a_channel(status: int = 200) -> Iterator[tuple[str, list[dict[str, Any]]]]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+@contextmanager
+def a_postbox() -> Iterator[tuple[str, list[bytes]]]:
+    """Yield the Apprise address of a mail server on the loopback, and the letters it took."""
+    letters: list[bytes] = []
+
+    class Postman(StreamRequestHandler):
+        def handle(self) -> None:
+            self.wfile.write(b"220 here\r\n")
+            for line in self.rfile:
+                if line.upper().startswith(b"DATA"):
+                    self.wfile.write(b"354 go on\r\n")
+                    letters.append(b"".join(iter(self.rfile.readline, b".\r\n")))
+                self.wfile.write(b"250 fine\r\n")
+
+    with ThreadingTCPServer(("127.0.0.1", 0), Postman) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            port = server.server_address[1]
+            yield f"mailto://127.0.0.1:{port}?from=night@example.org&to=ops@example.org&mode=insecure", letters
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def kept(folder: Path) -> list[dict[str, Any]]:
@@ -166,3 +194,15 @@ def test_a_message_that_lost_its_channels_address_waits_for_it(tmp_path: Path, m
 
 def test_without_an_outbox_there_is_nothing_to_send(tmp_path: Path) -> None:
     assert deliver(tmp_path) == {}
+
+
+def test_a_channel_may_be_a_letter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with a_postbox() as (address, letters):
+        monkeypatch.setenv("NIGHTSHIFT_CHANNEL_POST", address)
+
+        sent = send(ALERT, ["post"], folder=tmp_path)
+
+    assert sent == Sent(("post",), ())
+    (letter,) = (email.message_from_bytes(one, policy=email.policy.default) for one in letters)
+    assert (letter["Subject"], letter["To"]) == (ALERT.title, "ops@example.org")
+    assert "temperature moved" in str(letter.get_body(("plain", "html")))
