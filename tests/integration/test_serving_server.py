@@ -10,6 +10,8 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError
 
 import httpx
 import pytest
@@ -66,6 +68,20 @@ def test_a_first_curl_gets_an_answer_and_then_a_clear_refusal(server: Server) ->
     assert 0 < answered[1]["predictions"][0]["probability"] < 1  # type: ignore[index]  # JSON
     assert refused[0] == "422"
     assert "break the contract" in str(refused[1]["error"])
+
+
+def test_the_client_in_the_readme_gets_its_answers(server: Server) -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    client: dict[str, Any] = {}
+    exec(readme.partition("```python\n")[2].partition("```")[0], client)
+
+    answers = client["ask"]("rides", [ROW, ROW], at=server.url)
+    with pytest.raises(HTTPError) as refused:
+        client["ask"]("rides", [{**ROW, "speed": 900}], at=server.url)
+
+    assert [0 < one["probability"] < 1 for one in answers] == [True, True]
+    assert refused.value.code == 422
+    assert json.loads(refused.value.read())["problems"][0]["column"] == "speed"
 
 
 def test_it_is_ready_within_three_seconds_and_answers_at_once(tmp_path: Path, package: Path) -> None:
