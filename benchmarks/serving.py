@@ -340,7 +340,8 @@ def soak(contender: Contender, rows: pd.DataFrame, *, seconds: float) -> None:
     """Print the memory of a server every tenth of a long stretch at full load."""
     requests = requests_of(contender, rows, 1)
     with started(contender, requests[0]) as (server, port):
-        drive(port, requests, connections=8, seconds=5)
+        warm_up(contender, rows, port)
+        drive(port, requests, connections=8, seconds=15)
         first = memory(server)
         for part in range(1, 11):
             heard = drive(port, requests, connections=8, seconds=seconds / 10)
