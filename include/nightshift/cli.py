@@ -135,11 +135,19 @@ def replay(
     policy: Annotated[
         Path | None, typer.Option(help="YAML with other keys for monitor and governor, as in the declaration.")
     ] = None,
+    reference: Annotated[Path | None, typer.Option(help="Parquet of what the windows are judged against.")] = None,
+    windows: Annotated[Path | None, typer.Option(help="Folder with a Parquet file for each window.")] = None,
+    schema: Annotated[Path | None, typer.Option(help="JSON with features, task, ordered, window_rows.")] = None,
+    out: Annotated[Path | None, typer.Option(help="JSON to write: an answer for each window.")] = None,
+    labels: Annotated[Path | None, typer.Option(help="Folder with the labels of windows, by the same names.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Judge and decide stored nights again under another policy, side by side; no raw data is needed."""
+    """Judge stored nights again under another policy, side by side; or judge any windows of files."""
+    if reference and windows and schema and out:
+        _replay_files(reference, windows, schema, out=out, labels=labels)
+        return
     if model is None or policy is None:
-        raise typer.BadParameter("give a model and --policy FILE")
+        raise typer.BadParameter("give a model and --policy FILE, or --reference, --windows, --schema and --out")
     _replay_policy(model, policy, as_json=as_json)
 
 
@@ -250,6 +258,15 @@ def _run_pipeline(pipeline: str, model: str, run: str | None, form: dict[str, An
         _print_json({"run": run_id, "folder": str(work.run.path), "outcome": outcome.sentence, "then": outcome.then})
     else:
         OUT.print(f"run folder: {work.run.path}", markup=False, soft_wrap=True)
+
+
+def _replay_files(reference: Path, windows: Path, schema: Path, *, out: Path, labels: Path | None) -> None:
+    from nightshift.files import write_json
+    from nightshift.replay.files import replay_files
+
+    found = replay_files(reference, windows, schema, labels=labels)
+    write_json(out, found)
+    OUT.print(f"{len(found)} windows judged: {out}", markup=False, soft_wrap=True)
 
 
 def _replay_policy(model: str, policy: Path, *, as_json: bool) -> None:

@@ -1,0 +1,108 @@
+"""One window of a stranger's files against their reference: verdict, columns, reasons."""
+
+import math
+from dataclasses import dataclass
+from typing import Any, Self
+
+import pandas as pd
+
+from nightshift.profile.budget import Budget
+from nightshift.profile.drift import compare
+from nightshift.profile.profile import Profile
+from nightshift.profile.variation import Variation
+from nightshift.replay.schema import Schema
+from nightshift.spec import Limits
+from nightshift.verdict import SEVERITY, Check, Status
+
+ROWS_MIN = 30
+NEGLIGIBLE = 0.02
+"""PSI of a column that may move so far; no model's gain is known here, so columns weigh alike."""
+ALARMED = (Status.DRIFTED, Status.BROKEN)
+WORSE_DEVIATIONS = 3.0
+"""How many standard errors worse a window's mean error must be: by chance one window in 700."""
+
+
+@dataclass(frozen=True)
+class Judge:
+    """A reference, profiled once; each window is judged by itself."""
+
+    schema: Schema
+    profile: Profile
+    variation: Variation
+    errors: "pd.Series[float]"
+
+    @classmethod
+    def of(cls, reference: pd.DataFrame, schema: Schema) -> Self:
+        """Return the judge of windows against ``reference``, whose rows are in order if the schema says so."""
+        profile = Profile.of(reference, schema.features)
+        own = [Profile.of(rows, schema.features, bins_of=profile) for rows in _own_windows(reference, schema)]
+        weights = _weights(schema)
+        errors = _errors(reference, reference["target"], schema)
+        return cls(schema, profile, Variation.of(profile, own, weights) if own else Variation(), errors)
+
+    def judge(self, rows: pd.DataFrame, labels: "pd.Series[Any] | None" = None) -> dict[str, Any]:
+        """Return the window's entry in the answer: drift, columns, performance, verdict, reasons."""
+        if len(rows) < ROWS_MIN:
+            sentence = f"{len(rows)} rows; fewer than {ROWS_MIN} say nothing"
+            return entry(self.schema, [Check("rows", Status.UNKNOWN, "rows", sentence, len(rows), ROWS_MIN, len(rows))])
+        current = Profile.of(rows, self.schema.features, bins_of=self.profile)
+        limits = Limits(column=NEGLIGIBLE / len(self.schema.features))
+        report = compare(
+            self.profile, current, importance=_weights(self.schema), limits=limits,
+            variation=self.variation, budget=Budget(),
+        )  # fmt: skip
+        worse = [] if labels is None else list(self._performance(rows, labels))
+        return entry(self.schema, [*report.checks, *worse])
+
+    def _performance(self, rows: pd.DataFrame, labels: "pd.Series[Any]") -> list[Check]:
+        if "prediction" not in rows or len(labels) != len(rows):
+            sentence = f"{len(labels)} labels for {len(rows)} rows with their predictions: performance is not judged"
+            return [Check("labels", Status.UNKNOWN, "target", sentence, len(labels), len(rows), len(rows))]
+        errors = _errors(rows, labels.set_axis(rows.index), self.schema)
+        if len(errors) < ROWS_MIN:
+            return []
+        variance = max(float(errors.var()), float(self.errors.var())) / len(errors)
+        variance += float(self.errors.var()) / len(self.errors)
+        allowed = float(self.errors.mean()) + WORSE_DEVIATIONS * math.sqrt(variance)
+        found = float(errors.mean())
+        status = Status.DEGRADED if found > allowed else Status.HEALTHY
+        sentence = f"the mean error is {found:.4g}, allowed {allowed:.4g}"
+        return [Check("performance", status, "performance", sentence, found, allowed, len(errors))]
+
+
+def entry(schema: Schema, checks: list[Check]) -> dict[str, Any]:
+    """Return what the answer says of a window with these checks; the worst of them decides."""
+    speaking = sorted(
+        (check for check in checks if check.status is not Status.HEALTHY), key=lambda one: -SEVERITY.index(one.status)
+    )
+    alarmed = {check.subject for check in speaking if check.status in ALARMED}
+    return {
+        "drift": any(check.status in ALARMED for check in speaking),
+        "columns": {name: name in alarmed for name in schema.features},
+        "performance": any(check.status is Status.DEGRADED for check in speaking),
+        "verdict": str(speaking[0].status if speaking else Status.HEALTHY),
+        "reasons": [check.sentence for check in speaking],
+    }
+
+
+def _own_windows(reference: pd.DataFrame, schema: Schema) -> list[pd.DataFrame]:
+    """Cut an ordered reference as its windows will be; rows in no order vary by chance alone."""
+    if not schema.ordered or not schema.window_rows:
+        return []
+    size = sorted(schema.window_rows)[len(schema.window_rows) // 2]
+    return [reference.iloc[start : start + size] for start in range(0, len(reference) - size + 1, size)]
+
+
+def _weights(schema: Schema) -> dict[str, float]:
+    return dict.fromkeys(schema.features, 1 / len(schema.features))
+
+
+def _errors(rows: pd.DataFrame, labels: "pd.Series[Any]", schema: Schema) -> "pd.Series[float]":
+    """Return each row's error where a label is known: its size, or 1 for a wrong class."""
+    known = labels.notna().to_numpy()
+    predicted, truly = rows.loc[known, "prediction"], labels[known]
+    if schema.task == "regression":
+        errors = (pd.to_numeric(predicted, errors="coerce") - pd.to_numeric(truly, errors="coerce")).abs()
+        return errors.dropna()
+    wrong: pd.Series[float] = (predicted.astype(str) != truly.astype(str)).astype(float)
+    return wrong

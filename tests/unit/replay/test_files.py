@@ -1,0 +1,106 @@
+"""Strangers' files get an answer each, hostile ones too."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from factories.profile import KINDS, trips
+from nightshift.cli import app
+from nightshift.errors import RequestError
+from nightshift.replay.files import replay_files
+
+ROWS = 1500
+
+
+def answered(rows: pd.DataFrame, *, noise: float = 1.0, seed: int = 5) -> pd.DataFrame:
+    chance = np.random.default_rng(seed)
+    speed = rows["speed"].fillna(20.0)
+    return rows.assign(prediction=speed, target=speed + noise * chance.normal(size=len(rows)))
+
+
+@pytest.fixture
+def given(tmp_path: Path) -> Path:
+    answered(trips(6000)).to_parquet(tmp_path / "r.parquet")
+    schema = {"features": {name: str(kind) for name, kind in KINDS.items()}, "task": "regression", "ordered": False}
+    (tmp_path / "s.json").write_text(json.dumps({**schema, "window_rows": [ROWS]}))
+    (tmp_path / "windows").mkdir()
+    (tmp_path / "labels").mkdir()
+    return tmp_path
+
+
+def put(given: Path, name: str, rows: pd.DataFrame) -> None:
+    rows.drop(columns="target", errors="ignore").to_parquet(given / "windows" / f"{name}.parquet")
+
+
+def replayed(given: Path, *, labels: bool = False) -> dict[str, dict[str, object]]:
+    beside = given / "labels" if labels else None
+    return replay_files(given / "r.parquet", given / "windows", given / "s.json", labels=beside)
+
+
+def test_a_quiet_window_is_healthy_and_a_fault_names_its_column(given: Path) -> None:
+    quiet = answered(trips(ROWS, seed=1))
+    put(given, "quiet", quiet)
+    put(given, "stuck", quiet.assign(speed=21.0))
+
+    found = replayed(given)
+
+    assert (found["quiet"]["drift"], found["quiet"]["performance"]) == (False, False)
+    assert (found["quiet"]["verdict"], found["quiet"]["reasons"]) == ("HEALTHY", [])
+    assert found["quiet"]["columns"] == dict.fromkeys(KINDS, False)
+    assert found["stuck"]["verdict"] == "BROKEN"
+    assert found["stuck"]["columns"] == {**dict.fromkeys(KINDS, False), "speed": True}
+
+
+def test_labels_that_changed_are_found_once_they_are_in(given: Path) -> None:
+    changed = answered(trips(ROWS, seed=2), noise=3.0)
+    put(given, "night", changed)
+    changed[["target"]].to_parquet(given / "labels" / "night.parquet")
+
+    before, after = replayed(given)["night"], replayed(given, labels=True)["night"]
+
+    assert (before["performance"], before["verdict"]) == (False, "HEALTHY")
+    assert (after["performance"], after["verdict"], after["drift"]) == (True, "DEGRADED", False)
+
+
+def test_hostile_windows_get_an_answer_and_stop_no_other(given: Path) -> None:
+    quiet = answered(trips(ROWS, seed=1))
+    put(given, "all_null", quiet.assign(speed=np.nan))
+    put(given, "empty", quiet[:0])
+    put(given, "extra", quiet.assign(more=1))
+    put(given, "infinite", quiet.assign(speed=np.inf))
+    put(given, "missing", quiet.drop(columns="zone"))
+    put(given, "new", quiet.assign(zone=[f"z{place}" for place in range(ROWS)]))
+    put(given, "typed", quiet.assign(speed="fast"))
+    (given / "windows" / "torn.parquet").write_bytes(b"PAR1")
+
+    answers = replayed(given)
+
+    found = {name: answer["verdict"] for name, answer in answers.items()}
+    failed = [name for name, answer in answers.items() if "cannot be judged" in str(answer["reasons"])]
+    assert failed == ["torn"]
+    assert found.pop("empty") == "UNKNOWN"
+    assert found.pop("extra") == "HEALTHY"
+    assert found.pop("new") in ("DRIFTED", "BROKEN")
+    assert set(found.values()) == {"BROKEN"}
+
+
+def test_a_reference_without_a_declared_column_is_refused(given: Path) -> None:
+    answered(trips(100)).drop(columns="zone").to_parquet(given / "r.parquet")
+
+    with pytest.raises(RequestError, match="lacks zone"):
+        replayed(given)
+
+
+def test_the_command_writes_the_answer(given: Path) -> None:
+    put(given, "quiet", answered(trips(ROWS, seed=1)))
+    out = given / "v.json"
+
+    options = ["--reference", given / "r.parquet", "--windows", given / "windows", "--schema", given / "s.json"]
+    result = CliRunner().invoke(app, ["replay", *map(str, options), "--out", str(out)])
+
+    assert result.exit_code == 0, result.output
+    assert json.loads(out.read_text()).keys() == {"quiet"}
