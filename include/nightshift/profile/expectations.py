@@ -5,6 +5,7 @@ business. Great Expectations is imported here and nowhere else.
 """
 
 import os
+import sys
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 
-from nightshift.profile.contract import ColumnRule, Contract
+from nightshift.profile.contract import TEXT_LENGTH_MAX, ColumnRule, Contract
 from nightshift.spec import Kind
 from nightshift.verdict import Check, Status
 
@@ -75,7 +76,7 @@ def validate(rows: pd.DataFrame, contract: Contract, *, name: str, docs: Path | 
         checkpoint = gx.Checkpoint(
             name=name, validation_definitions=[context.validation_definitions.add(definition)], actions=actions
         )
-        result = context.checkpoints.add(checkpoint).run(batch_parameters={"dataframe": rows})
+        result = context.checkpoints.add(checkpoint).run(batch_parameters={"dataframe": _as_told_apart(rows, contract)})
     outcomes = [outcome for run in result.run_results.values() for outcome in run.results]
     checks = tuple(_check(outcome, len(rows)) for outcome in outcomes if not outcome.success)
     return QualityReport(len(rows), len(outcomes), checks, docs / "index.html" if docs else None)
@@ -102,10 +103,37 @@ def _of_column(kinds: Any, rule: ColumnRule) -> Iterator[Any]:
         yield kinds.ExpectColumnValuesToNotBeNull(column=rule.name)
     if rule.kind is Kind.NUMERIC:
         yield kinds.ExpectColumnValuesToBeInTypeList(column=rule.name, type_list=["float64", "int64", "float", "int"])
-        if rule.unseen == "refuse" and rule.lower is not None:
-            yield kinds.ExpectColumnValuesToBeBetween(column=rule.name, min_value=rule.lower, max_value=rule.upper)
-    elif rule.unseen == "refuse":
+        is_bounded = rule.unseen == "refuse" and rule.lower is not None
+        lower, upper = (rule.lower, rule.upper) if is_bounded else (-sys.float_info.max, sys.float_info.max)
+        yield kinds.ExpectColumnValuesToBeBetween(column=rule.name, min_value=lower, max_value=upper)
+        return
+    yield kinds.ExpectColumnValuesToBeInTypeList(column=rule.name, type_list=["str"])
+    yield kinds.ExpectColumnValueLengthsToBeBetween(column=rule.name, max_value=TEXT_LENGTH_MAX)
+    if rule.unseen == "refuse":
         yield kinds.ExpectColumnValuesToBeInSet(column=rule.name, value_set=list(rule.categories))
+
+
+def _as_told_apart(rows: pd.DataFrame, contract: Contract) -> pd.DataFrame:
+    """Return the rows so that Great Expectations sees what the contract sees: one value after another.
+
+    It judges a column with a type of its own by that type's name alone, and
+    takes a flag among numbers for a number.
+    """
+    return rows.assign(
+        **{
+            rule.name: pd.Series(
+                [_told_apart(value, rule.kind) for value in rows[rule.name]], index=rows.index, dtype=object
+            )
+            for rule in contract.columns
+            if rule.name in rows and (rule.kind is Kind.CATEGORICAL or rows[rule.name].dtype == object)
+        }
+    )
+
+
+def _told_apart(value: Any, kind: Kind) -> Any:
+    if value is None or value is pd.NA or value != value:  # NaN alone differs from itself
+        return None
+    return str(value) if isinstance(value, bool) and kind is Kind.NUMERIC else value
 
 
 def _check(outcome: Any, rows: int) -> Check:

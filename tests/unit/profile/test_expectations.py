@@ -2,8 +2,12 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
+import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from factories.profile import a_contract, trips
 from nightshift.profile.expectations import validate
@@ -32,6 +36,20 @@ def test_what_the_contract_refuses_is_broken_and_says_its_share(column: str, val
     assert (check.status, check.subject, check.observed, check.rows) == (Status.BROKEN, column, 0.25, 400)
 
 
+@pytest.mark.parametrize("dtype", ["category", "string", "object"])
+def test_text_may_be_kept_in_any_type_of_column(dtype: str) -> None:
+    rows = trips(50).astype({"weather": dtype, "zone": dtype})
+    rows.loc[0, "zone"] = None
+
+    assert validate(rows, a_contract(), name="trips").success
+
+
+def test_a_column_in_which_nothing_is_known_keeps_the_contract_if_nulls_do() -> None:
+    rows = trips(50).assign(zone=float("nan"), speed=None)
+
+    assert validate(rows, a_contract(), name="trips").success
+
+
 def test_what_the_contract_only_flags_is_no_failure() -> None:
     rows = trips(400)
     rows.loc[:99, "speed"] = 9_999.0
@@ -52,3 +70,31 @@ def test_a_report_is_json() -> None:
 
     assert json.loads(json.dumps(content, allow_nan=False)) == content
     assert content["success"] is True
+
+
+ODD = ("12", True, float("inf"), -float("inf"), float("nan"), None, 1e300, -1e300, 12, "", "fog", "x" * 256, "x" * 257)
+odd_cells = st.tuples(st.integers(0, 5), st.sampled_from(["speed", "hour", "weather", "zone"]), st.sampled_from(ODD))
+
+
+@settings(max_examples=8)
+@given(st.lists(odd_cells, max_size=4))
+def test_a_batch_gets_the_verdict_its_rows_would_get_at_the_door(odd: list[tuple[int, str, Any]]) -> None:
+    _the_same_verdict(odd)
+
+
+@pytest.mark.parametrize("value", ODD, ids=lambda value: repr(value)[:12])
+def test_whatever_stands_in_each_column_gets_the_doors_verdict(value: object) -> None:
+    _the_same_verdict([(0, column, value) for column in ("speed", "hour", "weather", "zone")])
+
+
+def _the_same_verdict(odd: list[tuple[int, str, Any]]) -> None:
+    """Hold six clean rows with some odd cells to the contract row by row and as a batch."""
+    contract, clean = a_contract(), trips(6)
+    rows = clean.astype(object).where(clean.notna(), None).to_dict("records")
+    for number, column, value in odd:
+        rows[number][column] = value
+    at_the_door = {problem.column for row in rows for problem in contract.check_row(row) if problem.refused}
+
+    report = validate(pd.DataFrame(rows, columns=clean.columns), contract, name="trips")
+
+    assert {check.subject for check in report.checks} == at_the_door, odd
