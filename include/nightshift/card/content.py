@@ -22,5 +22,6 @@ class CardContent:
     request: Mapping[str, Any]
     profile: Mapping[str, Any] | None = None
     quality: Mapping[str, Any] | None = None
+    checklist: Mapping[str, Any] | None = None
     approval: Mapping[str, Any] | None = None
     certificate: Mapping[str, Any] | None = None

@@ -48,7 +48,7 @@ def sections(content: CardContent) -> list[Section]:
     """Return the card's sections in the order a reader asks: what for, how good, from what, proven how, what not."""
     makers: Sequence[Callable[[CardContent], Section | None]] = (
         _purpose, _gates, _performance, _comparison, _weakest, _data, _lineage, _training, _inputs, _quality,
-        _approval, _certificate, _limits,
+        _checklist, _approval, _certificate, _limits,
     )  # fmt: skip
     return [section for section in (make(content) for make in makers) if section is not None]
 
@@ -203,6 +203,16 @@ def _quality(content: CardContent) -> Section | None:
     word = "all are kept" if quality["success"] else f"{len(quality['checks'])} are broken"
     words = [f"{quality['expectations']} expectations were held against {quality['rows']:,} training rows; {word}."]
     return Section("Data quality", words, [check["sentence"] for check in quality["checks"]])
+
+
+def _checklist(content: CardContent) -> Section | None:
+    if not content.checklist:
+        return None
+    boxes = content.checklist["boxes"]
+    ticked = sum(box["ticked"] for box in boxes)
+    words = [f"{ticked} of {len(boxes)} boxes are ticked, by evidence that was looked at when it was registered."]
+    rows = [("✓" if box["ticked"] else "✗", box["name"], "; ".join([box["found"], *box["missing"]])) for box in boxes]
+    return Section("Checklist", words, tables=[Table(("", "box", "what was found"), rows)])
 
 
 def _approval(content: CardContent) -> Section:

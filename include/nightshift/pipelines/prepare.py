@@ -138,7 +138,7 @@ def _faults(rows: pd.DataFrame, known: Mapping[str, Any], spec: ModelSpec) -> li
 
 
 def assemble(work: Work) -> Outcome:
-    """Join the features as they were known before each event; write ``table.parquet``."""
+    """Join the features as they were known before each event; write ``table.parquet`` and ``assembled.json``."""
     request = BuildRequest.of(work.run)
     version = DatasetVersion.from_json(work.run.read("snapshot.json")["data"])
     tables = work.data.fetch(version, work.run.file("tables"))
@@ -146,6 +146,10 @@ def assemble(work: Work) -> Outcome:
     start = request.as_of - split.train - split.validation - split.test
     table = assemble_table(tables, work.spec, work.query, start=start, end=request.as_of, as_of=request.as_of)
     _write_rows(work, "table.parquet", table)
+    # fetching hashed every file again: what the table was made from is what the digest says
+    work.run.write(
+        "assembled.json", {"format": 1, "digest": version.digest, "files": version.files, "rows": len(table)}
+    )
     shutil.rmtree(work.run.file("tables"))
     return Outcome(f"{len(table):,} rows from {start:%Y-%m-%d} to {request.as_of:%Y-%m-%d}")
 

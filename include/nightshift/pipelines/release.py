@@ -10,6 +10,7 @@ from nightshift.errors import ReleaseError
 from nightshift.ledger import Kind as EntryKind
 from nightshift.lineage.record import Lineage
 from nightshift.model.package import ModelPackage, open_package
+from nightshift.pipelines.checklist import check_boxes
 from nightshift.pipelines.output import output_of
 from nightshift.pipelines.rehearse import rehearse as rehearse_package
 from nightshift.pipelines.request import BuildRequest
@@ -21,15 +22,21 @@ from nightshift.spec import ModelSpec
 EVIDENCE = (
     "request.json", "versions.json", "snapshot.json", "split.json", "lineage.json", "model/training.json",
     "profile.json", "contract.json", "contract.yaml", "expectations.json", "evaluation.json", "expected.json",
-    "verdict.json", "card.md", "card.html",
+    "verdict.json", "checklist.json", "card.md", "card.html",
 )  # fmt: skip
 
 
 def register(work: Work) -> Outcome:
-    """Enter the release with all its evidence; write ``release.json``, ``card.md`` and ``card.html``.
+    """Enter the release with all its evidence; write ``checklist.json``, ``release.json``, ``card.md``, ``card.html``.
 
     The same lineage is the same version, however often this runs.
+
+    Raises
+    ------
+    ReturnToSenderError
+        With every box of the checklist that is not ticked.
     """
+    check_boxes(work)
     run, spec, request = work.run, work.spec, BuildRequest.of(work.run)
     lineage, splits = Lineage.from_json(run.read("lineage.json")), run.read("split.json")
     evaluation = run.read("evaluation.json")
@@ -163,6 +170,7 @@ def _card(work: Work, lineage: Lineage) -> CardContent:
         request=run.read("request.json"),
         profile=run.read("profile.json"),
         quality=run.read("expectations.json"),
+        checklist=run.read("checklist.json"),
     )
 
 

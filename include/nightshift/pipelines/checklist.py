@@ -1,0 +1,189 @@
+"""What a release must show before it is registered: each box ticked by evidence that is looked at just now."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+from nightshift.data.split import read_splits
+from nightshift.errors import NightshiftError, ReturnToSenderError
+from nightshift.lineage.code import CodeVersion, read_code
+from nightshift.lineage.environment import Environment, read_environment
+from nightshift.lineage.record import Lineage
+from nightshift.model.manifest import NATIVE
+from nightshift.model.package import open_package
+from nightshift.model.train import TrainedModel
+from nightshift.pipelines.request import BuildRequest
+from nightshift.pipelines.work import Work
+from nightshift.verdict import Status
+
+FORMAT = 1
+WAIVABLE = ("code versioned", "environment equals the lock")
+"""What a request may let pass; the release is then marked as not reproducible."""
+
+
+@dataclass(frozen=True)
+class Box:
+    """One thing to show: what was found, and why that is not enough; empty ``missing`` is a tick."""
+
+    name: str
+    found: str
+    missing: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        return {"name": self.name, "ticked": not self.missing, "found": self.found, "missing": list(self.missing)}
+
+
+def check_boxes(work: Work) -> list[Box]:
+    """Look at every box and return them all; write ``checklist.json``.
+
+    Raises
+    ------
+    ReturnToSenderError
+        With everything that is missing, not just the first thing; an edited
+        checkout or environment may be allowed by the request, nothing else.
+    """
+    boxes = [_look(work, name, look) for name, look in BOXES.items()]
+    waived = WAIVABLE if BuildRequest.of(work.run).allow_unreproducible else ()
+    missing = [f"{box.name}: {why}" for box in boxes for why in box.missing if box.name not in waived]
+    work.run.write(
+        "checklist.json", {"format": FORMAT, "complete": not missing, "boxes": [box.to_json() for box in boxes]}
+    )
+    if missing:
+        raise ReturnToSenderError(missing)
+    return boxes
+
+
+def _look(work: Work, name: str, look: Callable[[Work], tuple[str, list[str]]]) -> Box:
+    """Return a box; evidence that cannot be read is a missing box like any other."""
+    try:
+        found, missing = look(work)
+    except ReturnToSenderError as error:
+        return Box(name, "nothing", error.reasons)
+    except (NightshiftError, OSError, ValueError, KeyError, TypeError) as error:
+        return Box(name, "nothing", (f"its evidence cannot be read: {error}",))
+    return Box(name, found, tuple(missing))
+
+
+def _code(work: Work) -> tuple[str, list[str]]:
+    began, now = CodeVersion.from_json(work.run.read("versions.json")["code"]), read_code(work.settings.project)
+    missing = now.problems()
+    if (now.commit, now.changes_digest) != (began.commit, began.changes_digest):
+        missing.append(
+            f"the checkout was at {_stand(began)} when the build began and is at {_stand(now)}; "
+            "let no one change it while it builds, and build again"
+        )
+    where = f", on a branch of {now.remote}" if now.pushed else ""
+    return f"commit {now.commit}{where}", missing
+
+
+def _stand(code: CodeVersion) -> str:
+    return code.commit[:12] + (" with changes" if code.changes else "")
+
+
+def _environment(work: Work) -> tuple[str, list[str]]:
+    began, now = (
+        Environment.from_json(work.run.read("versions.json")["environment"]),
+        read_environment(work.settings.lock),
+    )
+    missing = now.problems()
+    for what in ("python", "platform", "lock_digest"):
+        before, after = getattr(began, what), getattr(now, what)
+        if before != after:
+            missing.append(f"{what.replace('_', ' ')} was {before} when the build began and is {after}; build again")
+    return f"{now.python}, {now.platform}, lock {now.lock_digest}", missing
+
+
+def _data(work: Work) -> tuple[str, list[str]]:
+    lineage, assembled = _lineage(work), work.run.read("assembled.json")
+    if lineage.data is None:
+        return "nothing", ["no data version is recorded; take a snapshot first"]
+    missing = []
+    if assembled["digest"] != lineage.data.digest:
+        missing.append(f"the table was made from data {assembled['digest']}, recorded is {lineage.data.digest}")
+    return f"{assembled['files']} files of data {lineage.data.digest}, each hashed again", missing
+
+
+def _data_version(work: Work) -> tuple[str, list[str]]:
+    data = _lineage(work).data
+    if data is None:
+        return "nothing", ["no data version is recorded; take a snapshot first"]
+    held = work.data.version(data.path, data.commit)
+    missing = [] if held and held.digest == data.digest else [_gone(data.path, data.commit, data.digest)]
+    return f"{data.path} at commit {data.commit}, digest {data.digest}", missing
+
+
+def _splits(work: Work) -> tuple[str, list[str]]:
+    """Hash the rows of every split again, look for leaks again, and for their version in the data registry."""
+    lineage, splits = _lineage(work), read_splits(work.run.file("splits"))
+    splits.check(work.spec)
+    missing = [
+        f"{name} has digest {digest}, the lineage says {lineage.splits.get(name)}"
+        for name, digest in splits.digests.items()
+        if digest != lineage.splits.get(name)
+    ]
+    pinned = lineage.table
+    held = work.data.version(pinned.path, pinned.commit) if pinned else None
+    if pinned and not (held and held.digest == pinned.digest):
+        missing.append(_gone(pinned.path, pinned.commit, pinned.digest))
+    if pinned is None:
+        missing.append("the splits are not in the data registry; split again")
+    found = [
+        f"{each.name} {each.rows:,} rows to {each.last:%Y-%m-%d %H:%M}" for each in splits.records.values() if each.last
+    ]
+    return "; ".join(found), missing
+
+
+def _gone(path: str, commit: str, digest: str) -> str:
+    return f"the data registry has no {path} with digest {digest} at commit {commit}; restore it, or build again"
+
+
+def _model(work: Work) -> tuple[str, list[str]]:
+    opened, trained = open_package(work.run.file("package")), TrainedModel.read(work.run.file("model"))
+    lineage = _lineage(work).digest
+    packed, found = opened.manifest.files[NATIVE].sha256, sha256(trained.native).hexdigest()
+    missing = [] if packed == found else [f"the package holds booster {packed}, trained was {found}; package again"]
+    if opened.manifest.lineage_digest != lineage:
+        missing.append(f"the package is of lineage {opened.manifest.lineage_digest}, this is {lineage}; package again")
+    return f"package {opened.digest}, booster {packed}", missing
+
+
+def _profiles(work: Work) -> tuple[str, list[str]]:
+    profile = open_package(work.run.file("package")).profile
+    inputs = profile.get("inputs", {}).get("columns", {})
+    lacking = [name for name in work.spec.features if name not in inputs]
+    missing = [f"the profile lacks {', '.join(lacking)}; profile again"] if lacking else []
+    if not profile.get("output"):
+        missing.append("there is no profile of the answers; package again")
+    return f"{len(inputs)} columns of inputs, and the answers", missing
+
+
+def _performance(work: Work) -> tuple[str, list[str]]:
+    evaluation, test = work.run.read("evaluation.json"), read_splits(work.run.file("splits")).records["test"]
+    bare = [name for name, each in evaluation["metrics"].items() if each["low"] is None or each["high"] is None]
+    missing = [f"{name} has no interval; evaluate again" for name in bare]
+    if not evaluation["metrics"]:
+        missing.append("no metric is known on the test rows; look at evaluation.json")
+    if evaluation["rows"] != test.rows:
+        missing.append(f"{evaluation['rows']} rows were judged, the test split has {test.rows}; evaluate again")
+    if work.run.read("verdict.json")["status"] != Status.PASS:
+        missing.append("the gates are not met; the champion stays")
+    told = ", ".join(f"{name} {each['value']:.4g}" for name, each in evaluation["metrics"].items())
+    return f"{told} on {evaluation['rows']:,} test rows, with intervals", missing
+
+
+def _lineage(work: Work) -> Lineage:
+    return Lineage.from_json(work.run.read("lineage.json"))
+
+
+BOXES: dict[str, Callable[[Work], tuple[str, list[str]]]] = {
+    "code versioned": _code,
+    "environment equals the lock": _environment,
+    "data versioned and hashed again": _data,
+    "exact data version recorded": _data_version,
+    "splits pinned": _splits,
+    "model trained and saved": _model,
+    "inputs and answers profiled": _profiles,
+    "test performance recorded": _performance,
+}
+"""Every box in the order of the build; each returns what was found and what is missing."""
