@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from nightshift.errors import RequestError
+from nightshift.errors import RequestError, UnavailableError
 from nightshift.settings import Settings
 from nightshift.spec import UNITS, ModelSpec, find_spec
 
@@ -46,6 +46,36 @@ def why(
     else:
         for line in lines(told):
             OUT.print(line)
+
+
+@app.command()
+def history(model: Model, as_json: AsJson = False) -> None:
+    """Tell which version answered when, by whose decision, and what a rebuild said of it."""
+    from nightshift.pipelines.history import reigns, stray
+    from nightshift.registry import ModelRegistry
+
+    ledger, spec = _open(model)
+    settings, entries = Settings.load(), ledger.entries(spec.name)
+    told, moved = reigns(entries), None
+    try:
+        champion = ModelRegistry(settings.mlflow, settings.releases, wait_seconds=2).champion(spec.name)
+        moved = stray(entries, champion.version if champion else None)
+    except UnavailableError as error:
+        moved = f"whether the alias agrees is not known: {error}"
+    if as_json:
+        content = {"model": spec.name, "champions": [reign.to_json() for reign in told], "warning": moved}
+        sys.stdout.write(json.dumps(content, indent=2, sort_keys=True) + "\n")
+        return
+    for reign in told:
+        until = f"{reign.until:%Y-%m-%d %H:%M}" if reign.until else "now"
+        OUT.print(
+            f"version {reign.version}  {reign.since:%Y-%m-%d %H:%M} to {until} UTC  by {reign.by}: {reign.reason}"
+        )
+        OUT.print(f"    after {reign.before or 'none'}, from {reign.run}; rebuilt: {reign.certificate or 'not yet'}")
+    if not told:
+        OUT.print(f"{spec.name} has never had a champion; build it")
+    if moved:
+        OUT.print(moved)
 
 
 @app.command()

@@ -232,7 +232,7 @@ def _certificate(content: CardContent) -> Section:
     found = content.certificate
     if not found:
         return Section(
-            "Certificate", ["It has not been rebuilt yet; `reproduce` does that and writes its answer here."]
+            "Certificate", ["It has not been rebuilt yet; `reproduce` does that and attaches a certificate."]
         )
     if found["identical"]:
         return Section(

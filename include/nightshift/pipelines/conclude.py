@@ -8,6 +8,7 @@ from nightshift.governor import Decision, Rule
 from nightshift.governor import decide as govern
 from nightshift.ledger import Kind
 from nightshift.pipelines.entering import block, body_of, enter
+from nightshift.pipelines.history import stray
 from nightshift.pipelines.judging import checks_of, segments_of
 from nightshift.pipelines.request import MonitorRequest
 from nightshift.pipelines.situation import situation
@@ -74,11 +75,12 @@ def alert(work: Work) -> Outcome:
     request, spec = MonitorRequest.of(work.run), work.spec
     verdict = Verdict.from_json(work.run.read("verdict.json"))
     decision = Decision.from_json(work.run.read("decision.json"))
-    sick = _sick_segments(work)
-    if verdict.status is Status.HEALTHY and not sick and decision.rule is not Rule.TRIPPED:
+    sick, moved = _sick_segments(work), _moved_by_hand(work)
+    if verdict.status is Status.HEALTHY and not sick and not moved and decision.rule is not Rule.TRIPPED:
         deliver(work.settings.state / "alerts")  # what a channel did not take in an earlier night
         return Outcome("nobody needs to be told", Then.SKIP)
-    lines = [f"- {check.sentence}" for check in verdict.reasons[:10]]
+    lines = [f"- {moved}"] if moved else []
+    lines += [f"- {check.sentence}" for check in verdict.reasons[:10]]
     lines += [f"- {name} is {segment['status']}: {segment['why']}" for name, segment in sick.items()][:10]
     message = Alert(
         model=spec.name,
@@ -90,6 +92,11 @@ def alert(work: Work) -> Outcome:
     sent = send(message, spec.alerts, folder=work.settings.state / "alerts")
     refused = f"; {', '.join(sent.failed)} did not take it" if sent.failed else ""
     return Outcome(f"told {', '.join(sent.channels) or 'nobody'}{refused}")
+
+
+def _moved_by_hand(work: Work) -> str | None:
+    champion = work.registry.champion(work.spec.name)
+    return stray(work.ledger.entries(work.spec.name), champion.version if champion else None)
 
 
 def _sick_segments(work: Work) -> dict[str, dict[str, str]]:
