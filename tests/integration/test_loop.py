@@ -1,5 +1,6 @@
 """The whole loop on real components: a real scheduler, MLflow, data registry, HTTP API and prediction log."""
 
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,7 +20,10 @@ from nightshift.spec import find_spec
 MODEL = "flight_delay"
 AS_OF = datetime(2013, 5, 1, tzinfo=UTC)
 WEEK = datetime(2013, 5, 6, tzinfo=UTC)
+LATER = datetime(2013, 6, 1, tzinfo=UTC)
 SECONDS = 600.0
+TO_SERVING_SECONDS = 10.0
+"""What operators are promised, from the alias to the answers."""
 
 pytestmark = pytest.mark.timeout(1200)
 
@@ -164,3 +168,62 @@ def test_a_run_folder_is_below_the_state_folder(built: DagRun, settings: Setting
 
     assert any((folder / "release.json").exists() for folder in folders)
     assert all(Path(settings.state) in folder.parents for folder in folders)
+
+
+# ---------------------------------------------------------------- what operators do
+
+
+@pytest.fixture(scope="module")
+def second(judged: DagRun, api: AirflowApi, conf: dict[str, bool]) -> DagRun:
+    """A later version is promoted after the first; the tests above have counted by then."""
+    assert judged.state == "success", api.failure(judged)
+    run = api.trigger(f"build_{MODEL}", conf={"as_of": LATER.isoformat(), "reason": "test", **conf})
+    return api.wait(run, seconds=SECONDS)
+
+
+def _wait_until_answers(settings: Settings, version: str) -> float:
+    """Return the moment at which ``version`` answers."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        answer = httpx.get(f"{settings.serving}/v1/models/{MODEL}", timeout=5)
+        if answer.is_success and answer.json()["version"] == version:
+            return time.time()
+        time.sleep(0.1)
+    raise AssertionError(f"version {version} does not answer after a minute")
+
+
+def test_an_operator_goes_back_and_serving_follows(second: DagRun, api: AirflowApi, settings: Settings) -> None:
+    assert second.state == "success", api.failure(second)
+    _wait_until_answers(settings, "2")
+    began = time.time()
+
+    run = api.trigger(f"promote_{MODEL}", conf={"reason": "the new one is odd"})
+    served = _wait_until_answers(settings, "1")
+    run = api.wait(run, seconds=60)
+
+    assert run.state == "success", api.failure(run)
+    promotion = Ledger(settings.ledger).entries(MODEL, Kind.PROMOTION)[-1]
+    assert (promotion.body["version"], promotion.body["before"]) == ("1", "2")
+    assert (promotion.body["user"], promotion.body["reason"]) == ("admin", "the new one is odd")
+    moved = Ledger(settings.ledger).entries(MODEL, Kind.PAUSE)[-1].at.timestamp()
+    print(f"\nform to answers {served - began:.1f} s, of which alias to answers {served - moved:.1f} s")
+    assert served - moved <= TO_SERVING_SECONDS
+
+
+def test_a_version_that_does_not_exist_is_refused_and_nothing_changes(
+    second: DagRun, api: AirflowApi, settings: Settings
+) -> None:
+    run = api.trigger(f"promote_{MODEL}", conf={"reason": "a slip", "version": "99"})
+    run = api.wait(run, seconds=120)
+
+    assert run.state == "failed"
+    assert "has no version 99" in api.failure(run)
+    assert len(Ledger(settings.ledger).entries(MODEL, Kind.PAUSE)) == 1
+
+
+def test_automatic_promotion_goes_on_when_a_person_says_so(second: DagRun, api: AirflowApi, settings: Settings) -> None:
+    run = api.trigger(f"promote_{MODEL}", conf={"reason": "understood", "resume": True})
+    run = api.wait(run, seconds=120)
+
+    (resumed,) = Ledger(settings.ledger).entries(MODEL, Kind.RESUME)
+    assert (run.state, resumed.body["user"]) == ("success", "admin")
