@@ -75,12 +75,12 @@ def alert(work: Work) -> Outcome:
     request, spec = MonitorRequest.of(work.run), work.spec
     verdict = Verdict.from_json(work.run.read("verdict.json"))
     decision = Decision.from_json(work.run.read("decision.json"))
-    sick, moved = _sick_segments(work), _moved_by_hand(work)
-    if verdict.status is Status.HEALTHY and not sick and not moved and decision.rule is not Rule.TRIPPED:
+    sick = _sick_segments(work)
+    _tell_of_moved_alias(work)
+    if verdict.status is Status.HEALTHY and not sick and decision.rule is not Rule.TRIPPED:
         deliver(work.settings.state / "alerts")  # what a channel did not take in an earlier night
         return Outcome("nobody needs to be told", Then.SKIP)
-    lines = [f"- {moved}"] if moved else []
-    lines += [f"- {check.sentence}" for check in verdict.reasons[:10]]
+    lines = [f"- {check.sentence}" for check in verdict.reasons[:10]]
     lines += [f"- {name} is {segment['status']}: {segment['why']}" for name, segment in sick.items()][:10]
     message = Alert(
         model=spec.name,
@@ -94,9 +94,13 @@ def alert(work: Work) -> Outcome:
     return Outcome(f"told {', '.join(sent.channels) or 'nobody'}{refused}")
 
 
-def _moved_by_hand(work: Work) -> str | None:
-    champion = work.registry.champion(work.spec.name)
-    return stray(work.ledger.entries(work.spec.name), champion.version if champion else None)
+def _tell_of_moved_alias(work: Work) -> None:
+    """Tell people that the champion was changed past gates and approval: an incident of its own."""
+    model, champion = work.spec.name, work.registry.champion(work.spec.name)
+    moved = stray(work.ledger.entries(model), champion.version if champion else None)
+    if moved:
+        message = Alert(model, f"{model}:alias", f"{model}: the champion was moved by hand", moved, work.now())
+        send(message, work.spec.alerts, folder=work.settings.state / "alerts")
 
 
 def _sick_segments(work: Work) -> dict[str, dict[str, str]]:

@@ -106,6 +106,20 @@ def test_one_segment_that_goes_wrong_is_named_and_told_of(tmp_path: Path) -> Non
     assert "zone = east is DEGRADED" in (nights.folder / "alerts" / "rides.jsonl").read_text()
 
 
+def test_an_alias_that_was_moved_by_hand_is_told_of_on_a_quiet_night(tmp_path: Path) -> None:
+    nights = watched(tmp_path)
+    body = {"version": "1", "before": None, "run": "build/1"}
+    nights.work("x").ledger.append(
+        "rides", Kind.PROMOTION, start=start_of(0), end=start_of(0), body=body, now=a_day(50)
+    )
+
+    live(nights, 20)  # the registry of these nights has no alias
+
+    told = (nights.folder / "alerts" / "rides.jsonl").read_text()
+    assert status(nights, 20) == "HEALTHY"
+    assert "points to no version, the ledger knows of version 1: it was moved in MLflow by hand" in told
+
+
 def test_segments_with_too_few_rows_say_nothing(tmp_path: Path) -> None:
     nights = watched(tmp_path, monitor={"segment_rows_min": 10_000})
 

@@ -16,6 +16,7 @@ from nightshift.errors import PackageError, ReleaseError, RequestError, ReturnTo
 from nightshift.files import canonical_json
 from nightshift.ledger import Kind, Ledger
 from nightshift.pipelines import release
+from nightshift.pipelines.history import stray
 from nightshift.pipelines.preflight import preflight
 from nightshift.pipelines.promote import previous, promote
 from nightshift.pipelines.request import Asked, BuildRequest, PromoteRequest
@@ -101,8 +102,8 @@ class Operators:
         promote(work)
         return work
 
-    def built(self, new: str) -> Work:
-        work = self.work("build", new)
+    def built(self, new: str, *, run_id: str = "") -> Work:
+        work = self.work("build", run_id or new)
         asked = Asked.by_person(now=a_day(1), as_of=start_of(DAY))
         work.run.begin(BuildRequest.from_asked(work.spec, asked).to_json())
         work.run.write("release.json", {"version": new})
@@ -208,6 +209,27 @@ def test_a_version_that_would_refuse_the_callers_stays_out_unless_somebody_insis
     operators.go(despite_contract=True)
     assert operators.champion == "2"
     assert operators.ledger.entries("rides", Kind.PROMOTION)[-1].body["refused_yesterday"] == 400
+
+
+def test_a_kill_between_alias_and_ledger_is_made_good_by_the_next_try(operators: Operators) -> None:
+    work = operators.built("2", run_id="summer")
+    work.registry.promote("rides", "2", tags={})  # all that a killed promotion had done
+
+    outcome = release.promote(work)
+
+    last = operators.ledger.entries("rides", Kind.PROMOTION)[-1]
+    assert operators.champion == "2"
+    assert (last.body["version"], last.body["before"]) == ("2", "3")
+    assert "before it 3" in outcome.sentence
+    assert stray(operators.ledger.entries("rides"), operators.champion) is None
+
+
+def test_until_then_the_alias_is_called_astray(operators: Operators) -> None:
+    operators.built("2").registry.promote("rides", "2", tags={})
+
+    assert "points to version 2, the ledger knows of version 3" in str(
+        stray(operators.ledger.entries("rides"), operators.champion)
+    )
 
 
 def test_no_build_goes_live_until_a_person_says_go_on(operators: Operators) -> None:
