@@ -148,11 +148,13 @@ def test_a_changed_object_of_the_remote_is_named_with_both_digests(
     assert "Return to sender!" in said
 
 
-def test_one_changed_cell_is_named_with_row_and_column(
+def test_edited_code_and_one_changed_cell_are_named_cause_before_effect(
     built: Installation, certified: tuple[int, dict[str, Any], str]
 ) -> None:
     assert certified[0] == 0
     _step(built, "cell", "recall", "check_out", "install", "fetch")
+    query = built.folder("cell") / "code" / "include" / "features" / f"{MODEL}.sql"
+    query.write_text(query.read_text() + "\n-- a remark\n")
     day = built.folder("cell") / "tables" / DAY
     rows = pd.read_parquet(day)
     rows.loc[3, "distance"] = rows.loc[3, "distance"] + 1
@@ -161,12 +163,11 @@ def test_one_changed_cell_is_named_with_row_and_column(
 
     _step(built, "cell", "rebuild", "certify")
 
-    certificate = read_json(built.folder("cell") / "certificate.json")
-    first = certificate["differences"][0]
-    assert first["what"] == "train rows"
-    assert "column distance: recorded" in first["how"]
-    assert "1 of" in first["how"]
-    assert any(one["what"] == "package/profile.json" for one in certificate["differences"])
+    differences = read_json(built.folder("cell") / "certificate.json")["differences"]
+    assert [one["what"] for one in differences[:2]] == ["code beside the commit", "train rows"]
+    assert "column distance: recorded" in differences[1]["how"]
+    assert "1 of" in differences[1]["how"]
+    assert any(one["what"] == "package/profile.json" for one in differences)
 
 
 def test_another_order_of_rows_in_the_source_changes_nothing(
@@ -182,18 +183,6 @@ def test_another_order_of_rows_in_the_source_changes_nothing(
     _step(built, "order", "rebuild", "certify")
 
     assert read_json(built.folder("order") / "certificate.json")["identical"] is True
-
-
-def test_edited_code_is_named(built: Installation, certified: tuple[int, dict[str, Any], str]) -> None:
-    assert certified[0] == 0
-    _step(built, "code", "recall", "check_out", "install", "fetch")
-    query = built.folder("code") / "code" / "include" / "features" / f"{MODEL}.sql"
-    query.write_text(query.read_text() + "\n-- a remark\n")
-
-    _step(built, "code", "rebuild", "certify")
-
-    differences = read_json(built.folder("code") / "certificate.json")["differences"]
-    assert differences[0]["what"] == "code beside the commit"
 
 
 def test_another_version_of_a_package_is_named(built: Installation, certified: tuple[int, dict[str, Any], str]) -> None:
