@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from nightshift.data.source import Source
 from nightshift.data.tables import events_of, to_arrow
-from nightshift.errors import SourceError
+from nightshift.errors import NightshiftError, SourceError
 from nightshift.files import write_bytes
 from nightshift.spec import ModelSpec
 
@@ -66,14 +66,15 @@ def write_partitions(
     Raises
     ------
     SourceError
-        If no day is known at all, or the newest is older than ``source.stale_after`` allows.
+        If no day is known at all, or the newest is older than ``source.stale_after`` allows, or the source
+        fails, or gives for a day what is not of that day.
     """
     to.mkdir(parents=True, exist_ok=True)
     days, empty, rows = [], [], dict[str, int]()
     for day in _mature_days(spec, as_of):
         if day in have:
             continue
-        tables = source.extract(_midnight(day), _midnight(day) + DAY)
+        tables = _extract(source, spec, day)
         if events_of(tables, spec).empty:
             empty.append(day)
             continue
@@ -85,6 +86,29 @@ def write_partitions(
     for name, frame in source.static().items():
         write_table(to / f"{name}.parquet", frame)
     return SnapshotReport(tuple(days), tuple(empty), rows, newest)
+
+
+def _extract(source: Source, spec: ModelSpec, day: date) -> dict[str, pd.DataFrame]:
+    """Return a day's tables, all events in them being of that day: what is published once is never taken back."""
+    where = f"the source {spec.source.module or spec.source.path}"
+    try:
+        tables = source.extract(_midnight(day), _midnight(day) + DAY)
+    except NightshiftError:
+        raise
+    except Exception as error:  # it is somebody's own code: whatever it throws is told as what it is
+        raise SourceError(
+            f"{where} failed on {day}: {type(error).__name__}: {error}; mend it, then build again"
+        ) from error
+    if not isinstance(tables, dict) or not all(isinstance(frame, pd.DataFrame) for frame in tables.values()):
+        raise SourceError(f"{where} gave {type(tables).__name__} for {day}; expected tables (DataFrames) by name")
+    times = events_of(tables, spec)[spec.time.column]
+    foreign = times[times.isna() | (times < _midnight(day)) | (times >= _midnight(day) + DAY)]
+    if len(foreign):
+        raise SourceError(
+            f"{where} gave {len(foreign):,} of {len(times):,} events for {day} that are not of that day, the first at "
+            f"{foreign.iloc[0]}; nothing was taken: mend extract(start, end), which must give events in [start, end)"
+        )
+    return tables
 
 
 def days_in(names: Collection[str]) -> set[date]:

@@ -74,10 +74,14 @@ def _run(pipeline: str, name: str, work: Work) -> Outcome:
     except UnavailableError:
         raise
     except Exception:
-        if pipeline == "build":
-            with suppress(NightshiftError):  # the step's own error is the one to tell
-                work.ledger.end_lease(work.spec.name, work.holder, now=work.now())
+        _give_lease_back(pipeline, work)
         raise
+
+
+def _give_lease_back(pipeline: str, work: Work) -> None:
+    if pipeline == "build":
+        with suppress(NightshiftError):  # the step's own error is the one to tell
+            work.ledger.end_lease(work.spec.name, work.holder, now=work.now())
 
 
 def run_all(
@@ -87,7 +91,11 @@ def run_all(
     begin(pipeline, work, asked)
     last = Outcome("nothing to do", Then.STOP)
     for name in STEPS[pipeline]:
-        outcome = _run(pipeline, name, work)
+        try:
+            outcome = _run(pipeline, name, work)
+        except UnavailableError:
+            _give_lease_back(pipeline, work)  # a scheduler would try again; nobody does here
+            raise
         say(name, outcome)
         if outcome.then is not Then.SKIP:
             last = outcome

@@ -1,5 +1,6 @@
-from datetime import date
+from datetime import date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -67,6 +68,41 @@ def test_a_day_without_events_is_recorded_and_asked_for_again(tmp_path: Path) ->
     assert report.empty == (date(2013, 1, 2),)
     assert "rows/2013-01-02.parquet" not in files(tmp_path / "first")
     assert later.days == (date(2013, 1, 2),)
+
+
+class Shifted(FakeSource):
+    """Answers for other days than it was asked for."""
+
+    def extract(self, start: datetime, end: datetime) -> dict[str, pd.DataFrame]:
+        return super().extract(start + timedelta(days=3), end + timedelta(days=3))
+
+
+def test_events_of_another_day_are_refused_and_nothing_is_taken(tmp_path: Path) -> None:
+    source = Shifted(rides(at("2013-01-01"), 9))
+
+    with pytest.raises(SourceError, match=r"4 of 4 events for 2013-01-01 that are not of that day, the first at 2013"):
+        write_partitions(source, SPEC, have=set(), as_of=at("2013-01-05"), to=tmp_path)
+
+    assert files(tmp_path) == {}
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (OSError("the disk is on fire"), "failed on 2013-01-01: OSError: the disk is on fire; mend it"),
+        (None, "gave NoneType for 2013-01-01; expected tables"),
+        ({"rows": [1, 2]}, "gave dict for 2013-01-01; expected tables"),
+    ],
+)
+def test_a_source_that_fails_is_told_with_the_day(tmp_path: Path, given: Any, said: str) -> None:
+    class Failing(FakeSource):
+        def extract(self, start: datetime, end: datetime) -> dict[str, pd.DataFrame]:
+            if isinstance(given, Exception):
+                raise given
+            return given  # type: ignore[no-any-return]
+
+    with pytest.raises(SourceError, match=said):
+        write_partitions(Failing(rides(at("2013-01-01"), 3)), SPEC, have=set(), as_of=at("2013-01-05"), to=tmp_path)
 
 
 def test_a_source_without_any_event_is_refused(tmp_path: Path) -> None:

@@ -190,6 +190,17 @@ def test_a_build_that_will_be_tried_again_keeps_its_lease(settings: Settings, pl
     assert is_held(work)
 
 
+def test_a_build_at_a_shell_that_nobody_tries_again_gives_its_lease_back(settings: Settings, play: Play) -> None:
+    play(snapshot=UnavailableError("away"))
+    work = open_work("build", model="bikes", run_id="r", settings=settings)
+    hold_lease(work)
+
+    with pytest.raises(UnavailableError):
+        run_all("build", work, Asked.by_person(now=a_day(0)))
+
+    assert not is_held(work)
+
+
 def test_a_ledger_that_is_away_does_not_hide_why_a_build_failed(
     settings: Settings, play: Play, monkeypatch: pytest.MonkeyPatch
 ) -> None:
