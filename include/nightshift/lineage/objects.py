@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 from dvc.exceptions import DvcException
 from dvc.fs import RemoteMissingDepsError, generic, localfs, parse_external_url
 from dvc_data.hashfile.db import get_odb
+from dvc_data.hashfile.db.local import LocalHashFileDB
 from dvc_data.hashfile.tree import Tree
 
 from nightshift.errors import DataRegistryError, DigestMismatchError, UnavailableError
@@ -64,8 +65,11 @@ class ObjectStore:
         self._copy(self._cache, self._remote, self.missing(digests))
 
     def missing(self, digests: Iterable[str]) -> set[str]:
-        """Return which objects the remote does not have."""
+        """Return which objects the remote does not have; only names are looked at, and nothing is changed."""
         wanted = set(digests)
+        if isinstance(self._remote, LocalHashFileDB):
+            # of a folder DVC asks by hashing, and removes what differs: evidence that looking must not destroy
+            return {each for each in wanted if not self._remote.fs.exists(self._remote.oid_to_path(each))}
         return wanted - set(self._reached(lambda: self._remote.oids_exist(sorted(wanted)))) if wanted else wanted
 
     def bring(self, digests: Iterable[str]) -> None:

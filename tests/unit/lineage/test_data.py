@@ -589,3 +589,19 @@ def test_scratch_may_be_deleted_at_any_time(tmp_path: Path) -> None:
 
     assert registry.version("model") == version
     assert (registry.fetch(version, tmp_path / "out") / "day").read_text() == "the truth"
+
+
+def test_looking_destroys_no_evidence(tmp_path: Path) -> None:
+    registry = a_registry(tmp_path)
+    version = registry.append("model", write_files(tmp_path / "new", {"a.txt": "alpha"}), "first")
+    damaged = object_at(tmp_path / "remote", registry.list_files(version)["a.txt"])
+    flip_a_byte(damaged)
+    damaged.chmod(0o644)  # as somebody's copy would leave it: DVC trusts read-only files and removes others
+
+    problems = another_machine(tmp_path, "elsewhere").problems()
+
+    assert damaged.exists()
+    assert problems == []  # names are all that a look asks for; fetching hashes
+    with pytest.raises(DigestMismatchError):
+        another_machine(tmp_path, "elsewhere").fetch(version, tmp_path / "out")
+    assert damaged.exists()
