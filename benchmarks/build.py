@@ -118,8 +118,12 @@ def main() -> None:
 def measure_build(folder: Path, times: int) -> None:
     """Print what each step costs, and all of them beside bare training."""
     declared = declare(folder / "include", times)
-    with mlflow_server(folder / "mlflow") as url:
-        where = {"NIGHTSHIFT_STATE": f"{folder}/state", "NIGHTSHIFT_MLFLOW": url, "NIGHTSHIFT_SPECS": str(declared)}
+    with mlflow_server(folder / "mlflow") as mlflow:
+        where = {
+            "NIGHTSHIFT_STATE": f"{folder}/state",
+            "NIGHTSHIFT_MLFLOW": mlflow.url,
+            "NIGHTSHIFT_SPECS": str(declared),
+        }
         costs = {step: run(STEP, step, AS_OF, where=where) for step in STEPS}
         runs = folder / "state" / "runs" / MODEL / "build" / "benchmark"
         floor = run(FLOOR, str(runs / "splits"), "1", where=where)

@@ -41,8 +41,8 @@ print(json.dumps(seconds))
 
 
 def main() -> None:
-    with TemporaryDirectory() as folder, mlflow_server(Path(folder) / "mlflow") as url:
-        where = {"NIGHTSHIFT_STATE": f"{folder}/state", "NIGHTSHIFT_MLFLOW": url}
+    with TemporaryDirectory() as folder, mlflow_server(Path(folder) / "mlflow") as mlflow:
+        where = {"NIGHTSHIFT_STATE": f"{folder}/state", "NIGHTSHIFT_MLFLOW": mlflow.url}
         build, _ = run("build", "one", where, as_of=AS_OF, promote=False)
         first, _ = run("reproduce", "one", where, version="1")
         again, wall = run("reproduce", "two", where, version="1")

@@ -7,16 +7,12 @@ from airflow.sdk import DAG, Param
 from nightshift.spec import ModelSpec
 from nightshift_airflow.assets import champion_asset
 from nightshift_airflow.declared import declared_models, page, refuse
-from nightshift_airflow.forms import switch
+from nightshift_airflow.forms import switch, version
 from nightshift_airflow.operators import StepOperator
 
 FORM = {
-    "version": Param(
-        None,
-        type=["null", "string"],
-        pattern=r"^\s*(v?[1-9]\d{0,17})?\s*$",
-        title="Version",
-        description="Number of the registered version to go live. Empty: the one that answered before the champion.",
+    "version": version(
+        "Number of the registered version to go live. Empty: the one that answered before the champion."
     ),
     "reason": Param(
         type="string", minLength=1, maxLength=500, title="Reason", description="Why; required, and kept in the ledger."

@@ -7,16 +7,11 @@ from airflow.sdk import DAG, Param, TriggerRule
 
 from nightshift.spec import ModelSpec
 from nightshift_airflow.declared import declared_models, page, refuse
+from nightshift_airflow.forms import version
 from nightshift_airflow.operators import StepOperator
 
 FORM = {
-    "version": Param(
-        None,
-        type=["null", "string"],
-        pattern=r"^\s*(v?[1-9]\d{0,17})?\s*$",
-        title="Version",
-        description="Number of the registered version to make again. Empty: the champion.",
-    ),
+    "version": version("Number of the registered version to make again. Empty: the champion."),
     "reason": Param(
         None, type=["null", "string"], maxLength=500, title="Reason", description="Why; kept on the certificate."
     ),

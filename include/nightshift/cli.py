@@ -4,7 +4,6 @@ Exit status: 0 done; 1 refused or failed, with the reason on standard error;
 2 the command itself was wrong.
 """
 
-import json
 import logging
 import os
 import sys
@@ -18,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from nightshift import cli_ledger
+from nightshift.cli_ledger import print_json
 from nightshift.errors import NightshiftError, ReturnToSenderError
 from nightshift.files import write_json
 from nightshift.settings import Settings
@@ -61,7 +61,7 @@ def check(
     if not specs:
         problems += _version_problems(settings)
     if as_json:
-        _print_json({"ok": not problems, "models": names, "problems": problems})
+        print_json({"ok": not problems, "models": names, "problems": problems})
     elif not problems:
         OUT.print(f"{len(names)} declaration(s) read: {', '.join(names)}. Nothing is wrong.")
     else:
@@ -123,7 +123,7 @@ def reproduce(
             raise
         ERR.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
     if as_json:
-        _print_json(work.run.read("certificate.json"))
+        print_json(work.run.read("certificate.json"))
     else:
         OUT.print(f"certificate: {work.run.file('certificate.html')}", markup=False, soft_wrap=True)
     raise typer.Exit(differs)
@@ -194,7 +194,7 @@ def status(as_json: AsJson = False) -> None:
     services = House(settings).status()
     models = overviews(settings)
     if as_json:
-        _print_json({"services": services, "models": [model.to_json() for model in models]})
+        print_json({"services": services, "models": [model.to_json() for model in models]})
         return
     _print_services(services)
     table = Table(
@@ -215,7 +215,7 @@ def schema(
         write_json(path, json_schema())
         OUT.print(f"wrote {path}", markup=False, soft_wrap=True)
     else:
-        _print_json(json_schema())
+        print_json(json_schema())
 
 
 @app.command()
@@ -255,7 +255,7 @@ def _run_pipeline(pipeline: str, model: str, run: str | None, form: dict[str, An
     work = open_work(pipeline, model=model, run_id=run_id)
     outcome = run_all(pipeline, work, Asked.by_person(now=now, **form), say=_silent if as_json else _say)
     if as_json:
-        _print_json({"run": run_id, "folder": str(work.run.path), "outcome": outcome.sentence, "then": outcome.then})
+        print_json({"run": run_id, "folder": str(work.run.path), "outcome": outcome.sentence, "then": outcome.then})
     else:
         OUT.print(f"run folder: {work.run.path}", markup=False, soft_wrap=True)
 
@@ -282,7 +282,7 @@ def _replay_policy(model: str, policy: Path, *, as_json: bool) -> None:
         settings=settings, registry=ModelRegistry(settings.mlflow, settings.releases),
     )  # fmt: skip
     if as_json:
-        _print_json(found.to_json())
+        print_json(found.to_json())
         return
     sides = ("window", "verdict", "with policy", "decision", "with policy", "truly")
     table = Table(*sides, title=f"{model}: as it was, and with {policy.name}")
@@ -330,10 +330,6 @@ def _print_services(services: dict[str, dict[str, Any]]) -> None:
     for name, service in services.items():
         table.add_row(name, "[green]up[/]" if service["up"] else "[dim]down[/]", service["url"] or "")
     OUT.print(table)
-
-
-def _print_json(content: Any) -> None:
-    sys.stdout.write(json.dumps(content, indent=2, sort_keys=True) + "\n")
 
 
 if __name__ == "__main__":

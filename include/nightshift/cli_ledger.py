@@ -42,7 +42,7 @@ def why(
     entries = ledger.entries(spec.name)
     told = explain(entries, window_at(entries, spec.name, _moment(date)))
     if as_json:
-        sys.stdout.write(json.dumps(told, indent=2, sort_keys=True) + "\n")
+        print_json(told)
     else:
         for line in lines(told):
             OUT.print(line)
@@ -64,7 +64,7 @@ def history(model: Model, as_json: AsJson = False) -> None:
         moved = f"whether the alias agrees is not known: {error}"
     if as_json:
         content = {"model": spec.name, "champions": [reign.to_json() for reign in told], "warning": moved}
-        sys.stdout.write(json.dumps(content, indent=2, sort_keys=True) + "\n")
+        print_json(content)
         return
     for reign in told:
         until = f"{reign.until:%Y-%m-%d %H:%M}" if reign.until else "now"
@@ -125,6 +125,11 @@ def reset(model: Model, reason: Reason, by: By) -> None:
     from nightshift.pipelines.people import reset as say
 
     _tell(model, lambda ledger, spec: [say(ledger, spec, _word(by, reason))], "forgiven")
+
+
+def print_json(content: Any) -> None:
+    """Write JSON for programs on standard output, and nothing else."""
+    sys.stdout.write(json.dumps(content, indent=2, sort_keys=True) + "\n")
 
 
 def _tell(model: str, say: "Callable[[Ledger, ModelSpec], list[Entry]]", done: str) -> None:

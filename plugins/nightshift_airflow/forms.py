@@ -22,3 +22,14 @@ def moment(title: str, description: str) -> Param:
 def switch(title: str, description: str, *, on: bool = False) -> Param:
     """Return a field that is on or off."""
     return Param(on, type="boolean", title=title, description=description)
+
+
+def version(description: str) -> Param:
+    """Return a field for the number of a registered version; empty is allowed."""
+    return Param(
+        None,
+        type=["null", "string"],
+        pattern=r"^\s*(v?[1-9]\d{0,17})?\s*$",
+        title="Version",
+        description=description,
+    )

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from nightshift.registry import ModelRegistry
@@ -14,9 +15,22 @@ from nightshift.registry import ModelRegistry
 START_SECONDS = 120.0
 
 
+@dataclass(frozen=True)
+class Mlflow:
+    """A running server and the folder it keeps artifacts in."""
+
+    url: str
+    artifacts: Path
+    process: "subprocess.Popen[bytes]"
+
+    def kept(self, name: str) -> list[Path]:
+        """Return the artifacts of this name."""
+        return sorted(self.artifacts.rglob(name))
+
+
 @contextmanager
-def mlflow_server(state: Path) -> Iterator[str]:
-    """Run MLflow with everything it keeps below ``state``; yield its address."""
+def mlflow_server(state: Path) -> Iterator[Mlflow]:
+    """Run MLflow with everything it keeps below ``state``."""
     state.mkdir(parents=True, exist_ok=True)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
@@ -34,7 +48,7 @@ def mlflow_server(state: Path) -> Iterator[str]:
         url = f"http://127.0.0.1:{port}"
         ModelRegistry(url, state, wait_seconds=START_SECONDS).ping()
         assert process.poll() is None, (state / "server.log").read_text()[-2000:]
-        yield url
+        yield Mlflow(url, state / "kept", process)
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)

@@ -3,18 +3,17 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from textwrap import dedent
 
 import httpx
 import pytest
 
+from factories.mlflow import Mlflow, mlflow_server
 from factories.model import a_model, pack, rides
 from factories.registry import candidate, digest
 from nightshift.errors import PackageError, RegistryUnavailableError, ReleaseError
@@ -23,47 +22,11 @@ from nightshift.registry import ModelRegistry
 from nightshift.registry.run import find_experiment, find_runs
 from nightshift.registry.server import MlflowServer
 
-START_SECONDS = 120.0
-
-
-@dataclass(frozen=True)
-class Mlflow:
-    """A running server and the folder it keeps artifacts in."""
-
-    url: str
-    artifacts: Path
-    process: subprocess.Popen[bytes]
-
-    def kept(self, name: str) -> list[Path]:
-        """Return the artifacts of this name."""
-        return sorted(self.artifacts.rglob(name))
-
 
 @pytest.fixture(scope="module")
 def mlflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mlflow]:
-    state = tmp_path_factory.mktemp("mlflow")
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    where = ["--backend-store-uri", f"sqlite:///{state / 'mlflow.db'}", "--artifacts-destination", str(state / "kept")]
-    command = [sys.executable, "-m", "mlflow", "server", *where, "--serve-artifacts"]
-    env = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
-    with (state / "server.log").open("wb") as log:
-        process = subprocess.Popen(
-            [*command, "--host", "127.0.0.1", "--port", str(port), "--workers", "1"],
-            env=env,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-    try:
-        url = f"http://127.0.0.1:{port}"
-        ModelRegistry(url, state, wait_seconds=START_SECONDS).ping()
-        assert process.poll() is None, (state / "server.log").read_text()[-2000:]
-        yield Mlflow(url, state / "kept", process)
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+    with mlflow_server(tmp_path_factory.mktemp("mlflow")) as server:
+        yield server
 
 
 @pytest.fixture

@@ -70,8 +70,8 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installat
     run_git("init", "--quiet", "--initial-branch=main", where=project)
     run_git("add", "--all", where=project)
     run_git("commit", "--quiet", "--message=the project as it lies here", where=project)
-    with mlflow_server(folder / "mlflow") as url:
-        yield Installation(project, folder / "state", url)
+    with mlflow_server(folder / "mlflow") as mlflow:
+        yield Installation(project, folder / "state", mlflow.url)
 
 
 @pytest.fixture(scope="module")

@@ -2,16 +2,17 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from hashlib import sha256
 from typing import Any
 
-from nightshift.data.split import read_splits
+from nightshift.data.split import Splits, read_splits
 from nightshift.errors import NightshiftError, ReturnToSenderError
 from nightshift.lineage.code import CodeVersion, read_code
 from nightshift.lineage.environment import Environment, read_environment
 from nightshift.lineage.record import Lineage
 from nightshift.model.manifest import NATIVE
-from nightshift.model.package import open_package
+from nightshift.model.package import ModelPackage, open_package
 from nightshift.model.train import TrainedModel
 from nightshift.pipelines.request import BuildRequest
 from nightshift.pipelines.work import Work
@@ -43,7 +44,8 @@ def check_boxes(work: Work) -> list[Box]:
         With everything that is missing, not just the first thing; an edited
         checkout or environment may be allowed by the request, nothing else.
     """
-    boxes = [_look(work, name, look) for name, look in BOXES.items()]
+    evidence = Evidence(work)
+    boxes = [_look(evidence, name, look) for name, look in BOXES.items()]
     waived = WAIVABLE if BuildRequest.of(work.run).allow_unreproducible else ()
     missing = [f"{box.name}: {why}" for box in boxes for why in box.missing if box.name not in waived]
     work.run.write(
@@ -54,10 +56,37 @@ def check_boxes(work: Work) -> list[Box]:
     return boxes
 
 
-def _look(work: Work, name: str, look: Callable[[Work], tuple[str, list[str]]]) -> Box:
+Look = Callable[["Evidence"], tuple[str, list[str]]]
+"""Look at one box: what was found, and what is missing."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A run's files, each read and proven when the first box asks for it, and once."""
+
+    work: Work
+
+    @cached_property
+    def lineage(self) -> Lineage:
+        return Lineage.from_json(self.read("lineage.json"))
+
+    @cached_property
+    def splits(self) -> Splits:
+        return read_splits(self.work.run.file("splits"))
+
+    @cached_property
+    def package(self) -> ModelPackage:
+        return open_package(self.work.run.file("package"))
+
+    def read(self, name: str) -> Any:
+        """Return what an earlier step wrote."""
+        return self.work.run.read(name)
+
+
+def _look(evidence: Evidence, name: str, look: Look) -> Box:
     """Return a box; evidence that cannot be read is a missing box like any other."""
     try:
-        found, missing = look(work)
+        found, missing = look(evidence)
     except ReturnToSenderError as error:
         return Box(name, "nothing", error.reasons)
     except (NightshiftError, OSError, ValueError, KeyError, TypeError) as error:
@@ -65,8 +94,11 @@ def _look(work: Work, name: str, look: Callable[[Work], tuple[str, list[str]]]) 
     return Box(name, found, tuple(missing))
 
 
-def _code(work: Work) -> tuple[str, list[str]]:
-    began, now = CodeVersion.from_json(work.run.read("versions.json")["code"]), read_code(work.settings.project)
+def _code(evidence: Evidence) -> tuple[str, list[str]]:
+    began, now = (
+        CodeVersion.from_json(evidence.read("versions.json")["code"]),
+        read_code(evidence.work.settings.project),
+    )
     missing = now.problems()
     if (now.commit, now.changes_digest) != (began.commit, began.changes_digest):
         missing.append(
@@ -81,10 +113,10 @@ def _stand(code: CodeVersion) -> str:
     return code.commit[:12] + (" with changes" if code.changes else "")
 
 
-def _environment(work: Work) -> tuple[str, list[str]]:
+def _environment(evidence: Evidence) -> tuple[str, list[str]]:
     began, now = (
-        Environment.from_json(work.run.read("versions.json")["environment"]),
-        read_environment(work.settings.lock),
+        Environment.from_json(evidence.read("versions.json")["environment"]),
+        read_environment(evidence.work.settings.lock),
     )
     missing = now.problems()
     for what in ("python", "platform", "lock_digest"):
@@ -94,8 +126,8 @@ def _environment(work: Work) -> tuple[str, list[str]]:
     return f"{now.python}, {now.platform}, lock {now.lock_digest}", missing
 
 
-def _data(work: Work) -> tuple[str, list[str]]:
-    lineage, assembled = _lineage(work), work.run.read("assembled.json")
+def _data(evidence: Evidence) -> tuple[str, list[str]]:
+    lineage, assembled = evidence.lineage, evidence.read("assembled.json")
     if lineage.data is None:
         return "nothing", ["no data version is recorded; take a snapshot first"]
     missing = []
@@ -104,26 +136,26 @@ def _data(work: Work) -> tuple[str, list[str]]:
     return f"{assembled['files']} files of data {lineage.data.digest}, each hashed again", missing
 
 
-def _data_version(work: Work) -> tuple[str, list[str]]:
-    data = _lineage(work).data
+def _data_version(evidence: Evidence) -> tuple[str, list[str]]:
+    data = evidence.lineage.data
     if data is None:
         return "nothing", ["no data version is recorded; take a snapshot first"]
-    held = work.data.version(data.path, data.commit)
+    held = evidence.work.data.version(data.path, data.commit)
     missing = [] if held and held.digest == data.digest else [_gone(data.path, data.commit, data.digest)]
     return f"{data.path} at commit {data.commit}, digest {data.digest}", missing
 
 
-def _splits(work: Work) -> tuple[str, list[str]]:
+def _splits(evidence: Evidence) -> tuple[str, list[str]]:
     """Hash the rows of every split again, look for leaks again, and for their version in the data registry."""
-    lineage, splits = _lineage(work), read_splits(work.run.file("splits"))
-    splits.check(work.spec)
+    lineage, splits = evidence.lineage, evidence.splits
+    splits.check(evidence.work.spec)
     missing = [
         f"{name} has digest {digest}, the lineage says {lineage.splits.get(name)}"
         for name, digest in splits.digests.items()
         if digest != lineage.splits.get(name)
     ]
     pinned = lineage.table
-    held = work.data.version(pinned.path, pinned.commit) if pinned else None
+    held = evidence.work.data.version(pinned.path, pinned.commit) if pinned else None
     if pinned and not (held and held.digest == pinned.digest):
         missing.append(_gone(pinned.path, pinned.commit, pinned.digest))
     if pinned is None:
@@ -138,9 +170,9 @@ def _gone(path: str, commit: str, digest: str) -> str:
     return f"the data registry has no {path} with digest {digest} at commit {commit}; restore it, or build again"
 
 
-def _model(work: Work) -> tuple[str, list[str]]:
-    opened, trained = open_package(work.run.file("package")), TrainedModel.read(work.run.file("model"))
-    lineage = _lineage(work).digest
+def _model(evidence: Evidence) -> tuple[str, list[str]]:
+    opened, trained = evidence.package, TrainedModel.read(evidence.work.run.file("model"))
+    lineage = evidence.lineage.digest
     packed, found = opened.manifest.files[NATIVE].sha256, sha256(trained.native).hexdigest()
     missing = [] if packed == found else [f"the package holds booster {packed}, trained was {found}; package again"]
     if opened.manifest.lineage_digest != lineage:
@@ -148,35 +180,31 @@ def _model(work: Work) -> tuple[str, list[str]]:
     return f"package {opened.digest}, booster {packed}", missing
 
 
-def _profiles(work: Work) -> tuple[str, list[str]]:
-    profile = open_package(work.run.file("package")).profile
+def _profiles(evidence: Evidence) -> tuple[str, list[str]]:
+    profile = evidence.package.profile
     inputs = profile.get("inputs", {}).get("columns", {})
-    lacking = [name for name in work.spec.features if name not in inputs]
+    lacking = [name for name in evidence.work.spec.features if name not in inputs]
     missing = [f"the profile lacks {', '.join(lacking)}; profile again"] if lacking else []
     if not profile.get("output"):
         missing.append("there is no profile of the answers; package again")
     return f"{len(inputs)} columns of inputs, and the answers", missing
 
 
-def _performance(work: Work) -> tuple[str, list[str]]:
-    evaluation, test = work.run.read("evaluation.json"), read_splits(work.run.file("splits")).records["test"]
+def _performance(evidence: Evidence) -> tuple[str, list[str]]:
+    evaluation, test = evidence.read("evaluation.json"), evidence.splits.records["test"]
     bare = [name for name, each in evaluation["metrics"].items() if each["low"] is None or each["high"] is None]
     missing = [f"{name} has no interval; evaluate again" for name in bare]
     if not evaluation["metrics"]:
         missing.append("no metric is known on the test rows; look at evaluation.json")
     if evaluation["rows"] != test.rows:
         missing.append(f"{evaluation['rows']} rows were judged, the test split has {test.rows}; evaluate again")
-    if work.run.read("verdict.json")["status"] != Status.PASS:
+    if evidence.read("verdict.json")["status"] != Status.PASS:
         missing.append("the gates are not met; the champion stays")
     told = ", ".join(f"{name} {each['value']:.4g}" for name, each in evaluation["metrics"].items())
     return f"{told} on {evaluation['rows']:,} test rows, with intervals", missing
 
 
-def _lineage(work: Work) -> Lineage:
-    return Lineage.from_json(work.run.read("lineage.json"))
-
-
-BOXES: dict[str, Callable[[Work], tuple[str, list[str]]]] = {
+BOXES: dict[str, Look] = {
     "code versioned": _code,
     "environment equals the lock": _environment,
     "data versioned and hashed again": _data,

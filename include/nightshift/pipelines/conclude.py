@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from nightshift.alerts import Alert, deliver, send
+from nightshift.errors import UnavailableError
 from nightshift.governor import Decision, Rule
 from nightshift.governor import decide as govern
 from nightshift.ledger import Kind
@@ -96,7 +97,11 @@ def alert(work: Work) -> Outcome:
 
 def _tell_of_moved_alias(work: Work) -> None:
     """Tell people that the champion was changed past gates and approval: an incident of its own."""
-    model, champion = work.spec.name, work.registry.champion(work.spec.name)
+    model = work.spec.name
+    try:
+        champion = work.registry.champion(model)
+    except UnavailableError:
+        return  # the next night looks again; what is to be told of this window must not wait for MLflow
     moved = stray(work.ledger.entries(model), champion.version if champion else None)
     if moved:
         message = Alert(model, f"{model}:alias", f"{model}: the champion was moved by hand", moved, work.now())

@@ -165,13 +165,30 @@ class MonitorRequest:
 
 
 @dataclass(frozen=True)
-class ReproduceRequest:
-    """Make a registered version again and certify it; the champion if ``version`` is none."""
+class VersionRequest:
+    """Do something with a registered version; which one it is if ``version`` is none, the kind of request says."""
 
     version: str | None
     reason: str
     cause: Cause
     user: str | None
+
+    @classmethod
+    def of(cls, run: RunFolder) -> Self:
+        """Return what the run was asked to do, as its first step settled it."""
+        return cls.from_json(run.read(REQUEST))
+
+    def to_json(self) -> dict[str, Any]:
+        return {**self.__dict__, "cause": str(self.cause)}
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> Self:
+        return cls(**{**content, "cause": Cause(content["cause"])})
+
+
+@dataclass(frozen=True)
+class ReproduceRequest(VersionRequest):
+    """Make a registered version again and certify it; the champion if ``version`` is none."""
 
     @classmethod
     def from_asked(cls, spec: ModelSpec, asked: Asked) -> Self:  # noqa: ARG003 - all requests are settled alike
@@ -186,32 +203,16 @@ class ReproduceRequest:
         version = _version(asked.form, nobody="the champion")
         return cls(version, str(asked.form.get("reason") or ""), asked.cause, asked.user)
 
-    @classmethod
-    def of(cls, run: RunFolder) -> Self:
-        """Return what the run was asked to reproduce, as its first step settled it."""
-        return cls.from_json(run.read(REQUEST))
-
-    def to_json(self) -> dict[str, Any]:
-        return {**self.__dict__, "cause": str(self.cause)}
-
-    @classmethod
-    def from_json(cls, content: dict[str, Any]) -> Self:
-        return cls(**{**content, "cause": Cause(content["cause"])})
-
 
 @dataclass(frozen=True)
-class PromoteRequest:
+class PromoteRequest(VersionRequest):
     """Let a version go live by a person's word, the one before the champion if ``version`` is none; or ``resume``.
 
     Whatever goes live so pauses automatic promotion, until somebody asks to resume it.
     """
 
-    version: str | None
-    reason: str
     resume: bool
     despite_contract: bool
-    cause: Cause
-    user: str | None
 
     @classmethod
     def from_asked(cls, spec: ModelSpec, asked: Asked) -> Self:
@@ -229,19 +230,8 @@ class PromoteRequest:
             raise RequestError(f"reason is empty; say why {spec.name} is changed by hand, it is kept in the ledger")
         if resume and version:
             raise RequestError(f"resume is on and version is {version!r}; choose one: going on promotes nothing")
-        return cls(version, reason, resume, bool(asked.form.get("despite_contract")), asked.cause, asked.user)
-
-    @classmethod
-    def of(cls, run: RunFolder) -> Self:
-        """Return what the run was asked to do, as its first step settled it."""
-        return cls.from_json(run.read(REQUEST))
-
-    def to_json(self) -> dict[str, Any]:
-        return {**self.__dict__, "cause": str(self.cause)}
-
-    @classmethod
-    def from_json(cls, content: dict[str, Any]) -> Self:
-        return cls(**{**content, "cause": Cause(content["cause"])})
+        despite_contract = bool(asked.form.get("despite_contract"))
+        return cls(version, reason, asked.cause, asked.user, resume=resume, despite_contract=despite_contract)
 
 
 def _version(form: Mapping[str, Any], *, nobody: str) -> str | None:

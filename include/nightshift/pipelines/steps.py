@@ -32,11 +32,11 @@ STEPS: Mapping[str, Mapping[str, str]] = MappingProxyType(
         "promote": {"preflight": "preflight", "promote": "promote"},
     }
 )  # fmt: skip
+"""The steps of each pipeline, in an order in which they can run, and the module of each."""
 REQUESTS: Mapping[str, type[BuildRequest | MonitorRequest | ReproduceRequest | PromoteRequest]] = MappingProxyType(
     {"build": BuildRequest, "monitor": MonitorRequest, "reproduce": ReproduceRequest, "promote": PromoteRequest}
 )
 """What each pipeline can be asked for."""
-"""The steps of each pipeline, in an order in which they can run, and the module of each."""
 
 __all__ = ["STEPS", "Then", "open_work", "run_all", "run_step"]
 

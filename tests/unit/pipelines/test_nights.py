@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from factories.monitoring import ADA
-from factories.nights import DAY, Nights, rides_of, start_of, watched
+from factories.nights import DAY, Nights, OneRelease, rides_of, start_of, watched
 from factories.spine import a_day
+from nightshift.errors import RegistryUnavailableError
 from nightshift.ledger import Kind, Lease, Ledger
 from nightshift.pipelines import people
 from nightshift.pipelines.rejudge import replay
@@ -118,6 +119,21 @@ def test_an_alias_that_was_moved_by_hand_is_told_of_on_a_quiet_night(tmp_path: P
     told = (nights.folder / "alerts" / "rides.jsonl").read_text()
     assert status(nights, 20) == "HEALTHY"
     assert "points to no version, the ledger knows of version 1: it was moved in MLflow by hand" in told
+
+
+def test_people_are_told_of_a_window_although_the_registry_is_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(_: OneRelease, model: str) -> None:
+        raise RegistryUnavailableError(f"the registry of {model} is away")
+
+    nights = watched(tmp_path)
+    nights.judge(20)  # nobody asked anything: UNKNOWN
+    monkeypatch.setattr(OneRelease, "champion", away)
+
+    outcome = find_step("monitor", "alert")(nights.work("night-20"))
+
+    assert outcome.sentence == "told log"
 
 
 def test_segments_with_too_few_rows_say_nothing(tmp_path: Path) -> None:
