@@ -104,7 +104,7 @@ class Cost:
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    options.add_argument("--times", type=int, nargs="+", default=[1, 10])
+    options.add_argument("--times", type=int, nargs="*", default=[1, 10])
     options.add_argument("--no-threads", action="store_true")
     asked = options.parse_args()
     for times in asked.times:
