@@ -159,9 +159,10 @@ def rows_of(run_folder: Path) -> int:
 
 def measure_threads(folder: Path) -> None:
     """Print the seconds of bare training by threads, OpenMP's way of waiting, and what else the machine does."""
-    where = {"NIGHTSHIFT_STATE": f"{folder}/state", "NIGHTSHIFT_MLFLOW": "http://127.0.0.1:9"}
-    for step in ("check_versions", "snapshot", "assemble"):
-        run(STEP, step, AS_OF, where=where)
+    with mlflow_server(folder / "mlflow") as mlflow:
+        where = {"NIGHTSHIFT_STATE": f"{folder}/state", "NIGHTSHIFT_MLFLOW": mlflow.url}
+        for step in ("check_versions", "snapshot", "assemble"):
+            run(STEP, step, AS_OF, where=where)
     splits = folder / "state" / "runs" / MODEL / "build" / "benchmark" / "splits"
     run(SPLIT, str(splits), where=where)
     print("\nseconds of bare training; busy: as many other processes as there are processors count without end")

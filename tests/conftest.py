@@ -3,12 +3,14 @@
 import atexit
 import os
 import shutil
-from tempfile import mkdtemp
+import tempfile
 
 from hypothesis import settings
 
-ELSEWHERE = mkdtemp(prefix="nightshift-tests-")
+ELSEWHERE = tempfile.mkdtemp(prefix="nightshift-tests-")
 atexit.register(shutil.rmtree, ELSEWHERE, ignore_errors=True)
+os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", tempfile.gettempdir())  # what a failed test leaves can be looked at
+tempfile.tempdir = ELSEWHERE  # for what a docstring's example leaves behind
 
 for name in [name for name in os.environ if name.startswith(("NIGHTSHIFT_", "AIRFLOW__"))]:
     if not name.startswith("NIGHTSHIFT_TEST_"):

@@ -103,7 +103,7 @@ def test_a_release_is_made_again_byte_for_byte(certified: tuple[int, dict[str, A
     assert compared[-2:] == ["package/manifest.json", "metrics on the test rows"]
 
 
-def test_the_certificate_is_on_the_version_and_in_the_ledger(
+def test_the_certificate_is_on_the_version_its_card_and_in_the_ledger(
     built: Installation, certified: tuple[int, dict[str, Any], str]
 ) -> None:
     assert certified[0] == 0
@@ -112,17 +112,20 @@ def test_the_certificate_is_on_the_version_and_in_the_ledger(
         "from nightshift.ledger import Kind, Ledger; s = Settings.load(); r = ModelRegistry(s.mlflow, s.releases);"
         f"v = r.version({MODEL!r}, '1'); e = Ledger(s.ledger).entries({MODEL!r}, Kind.CERTIFICATE);"
         f"page = r.evidence({MODEL!r}, '1', 'certificate.html').read_text();"
-        "print(json.dumps([v.tags['certificate'], 'IDENTICAL' in page, e[0].body['identical']]))"
+        f"card = r.evidence({MODEL!r}, '1', 'card.html').read_text();"
+        "told = ['IDENTICAL' in page, 'identical, ' in card and 'things compared' in card, e[0].body['identical']];"
+        "print(json.dumps([v.tags['certificate'], *told]))"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True,
         env=os.environ | {"NIGHTSHIFT_STATE": str(built.state), "NIGHTSHIFT_MLFLOW": built.mlflow},
     )  # fmt: skip
 
-    tag, on_page, in_ledger = json.loads(done.stdout)
+    tag, on_page, on_card, in_ledger = json.loads(done.stdout)
 
     assert tag.startswith("identical, 20")
     assert on_page
+    assert on_card
     assert in_ledger
 
 

@@ -234,11 +234,11 @@ def _certificate(content: CardContent) -> Section:
         return Section(
             "Certificate", ["It has not been rebuilt yet; `reproduce` does that and attaches a certificate."]
         )
+    when = f"Rebuilt from nothing but its lineage at {_moment(found['made_at'])} UTC by {found['made_by']}"
     if found["identical"]:
-        return Section(
-            "Certificate", [f"Rebuilt from nothing but its lineage at {_moment(found['at'])} UTC: identical."]
-        )
-    return Section("Certificate", ["Rebuilt, and NOT identical:"], [str(one) for one in found["differences"]])
+        return Section("Certificate", [f"{when}: identical, {len(found['compared'])} things compared."])
+    points = [f"{one['what']}: recorded {one['recorded']}, rebuilt {one['rebuilt']}" for one in found["differences"]]
+    return Section("Certificate", [f"{when}: NOT identical."], points=points)
 
 
 def _limits(content: CardContent) -> Section:

@@ -5,11 +5,13 @@ from typing import Any
 
 import numpy as np
 
-from nightshift.card import CardContent, write_card
+from nightshift.card import write_card
 from nightshift.errors import ReleaseError
+from nightshift.files import read_json
 from nightshift.ledger import Kind as EntryKind
 from nightshift.lineage.record import Lineage
 from nightshift.model.package import ModelPackage, open_package
+from nightshift.pipelines.carding import card_content
 from nightshift.pipelines.checklist import check_boxes
 from nightshift.pipelines.output import output_of
 from nightshift.pipelines.rehearse import rehearse as rehearse_package
@@ -20,7 +22,7 @@ from nightshift.profile.contract import Contract
 from nightshift.spec import ModelSpec
 
 EVIDENCE = (
-    "request.json", "versions.json", "snapshot.json", "split.json", "lineage.json", "model/training.json",
+    "spec.json", "request.json", "versions.json", "snapshot.json", "split.json", "lineage.json", "model/training.json",
     "profile.json", "contract.json", "contract.yaml", "expectations.json", "evaluation.json", "expected.json",
     "verdict.json", "checklist.json", "card.md", "card.html",
 )  # fmt: skip
@@ -40,12 +42,14 @@ def register(work: Work) -> Outcome:
     run, spec, request = work.run, work.spec, BuildRequest.of(work.run)
     lineage, splits = Lineage.from_json(run.read("lineage.json")), run.read("split.json")
     evaluation = run.read("evaluation.json")
-    write_card(run.path, _card(work, lineage))
+    run.write("spec.json", spec.model_dump(mode="json"))
+    files = {Path(name).name: run.file(name) for name in EVIDENCE}
+    write_card(run.path, card_content(lambda name: read_json(files[name])))
     opened = open_package(run.file("package"))
     release = work.registry.register(
         spec.name,
         run.file("package"),
-        {Path(name).name: run.file(name) for name in EVIDENCE},
+        files,
         lineage_digest=lineage.digest,
         package_digest=opened.digest,
         tags={
@@ -156,22 +160,6 @@ def _remember_promotion(work: Work, request: BuildRequest, version: str, before:
         work.ledger.append(
             work.spec.name, EntryKind.PROMOTION, start=request.as_of, end=request.as_of, body=body, now=work.now()
         )
-
-
-def _card(work: Work, lineage: Lineage) -> CardContent:
-    run = work.run
-    return CardContent(
-        spec=work.spec.model_dump(mode="json"),
-        lineage={**lineage.to_json(), "problems": lineage.problems()},
-        splits=run.read("split.json"),
-        training=run.read("model/training.json"),
-        evaluation=run.read("evaluation.json"),
-        verdict=run.read("verdict.json"),
-        request=run.read("request.json"),
-        profile=run.read("profile.json"),
-        quality=run.read("expectations.json"),
-        checklist=run.read("checklist.json"),
-    )
 
 
 def _flat_metrics(evaluation: dict[str, Any]) -> dict[str, float]:

@@ -2,8 +2,9 @@
 
 A release is a version of MLflow's registered model, and one run in the
 experiment ``nightshift/<model>`` whose artifacts are ``package/`` and
-``evidence/``. Its key is the digest of its lineage: the same lineage is the
-same version, however often and by how many processes it is registered.
+``evidence/``: the pages that people look at, and all records in one file. Its
+key is the digest of its lineage: the same lineage is the same version, however
+often and by how many processes it is registered.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -14,6 +15,7 @@ from typing import Any
 from nightshift.errors import ReleaseError
 from nightshift.files import file_digest, write_bytes
 from nightshift.registry.copies import check_manifest, is_intact, make_copy
+from nightshift.registry.records import RECORDS, bundle, record_of, sha256_of
 from nightshift.registry.release import (
     EVIDENCE,
     LINEAGE,
@@ -126,7 +128,7 @@ class ModelRegistry:
         package
             Folder with a ``manifest.json`` whose SHA-256 is ``package_digest``.
         evidence
-            Files that prove the release, by name; the text of a ``card.md`` also becomes the version's description.
+            Text files that prove the release, by name; that of a ``card.md`` also becomes the version's description.
         tags
             Shown on the version.
         metrics, params
@@ -139,15 +141,18 @@ class ModelRegistry:
         PackageError
             If the package is not the one of ``package_digest``.
         """
-        if self.find(model, lineage_digest):
-            return self._settle(model, lineage_digest)
+        twins = self._twins(model, lineage_digest)
+        experiment = find_experiment(self._server, model)
+        if twins:
+            return self._settle(model, experiment, lineage_digest, twins)
         check_manifest(package, sha256(package_digest), f"the package in {package}")
         marks = {LINEAGE: lineage_digest, PACKAGE: package_digest}
-        proofs = {EVIDENCE + file_name(name): file_digest(file) for name, file in evidence.items()}
+        kept = bundle(evidence)
+        proofs = {EVIDENCE + name: sha256_of(content) for name, content in kept.items()}
         try:
-            run = open_run(self._server, find_experiment(self._server, model), marks, run_name)
+            run = open_run(self._server, experiment, marks, run_name)
             describe_run(self._server, run, metrics=metrics, params=params, inputs=inputs)
-            fill_run(self._server, run, package, evidence)
+            fill_run(self._server, run, package, kept)
             self._create_version(
                 name=model,
                 source=run.package_uri,
@@ -159,7 +164,7 @@ class ModelRegistry:
             # A twin that was faster removes this run under us; what counts is that the release exists.
             if not self.find(model, lineage_digest):
                 raise
-        return self._settle(model, lineage_digest)
+        return self._settle(model, experiment, lineage_digest, self._twins(model, lineage_digest))
 
     def promote(self, model: str, version: str, *, tags: Mapping[str, str]) -> None:
         """Make a version the champion. The tags are written first, so that no champion lacks them.
@@ -206,6 +211,13 @@ class ModelRegistry:
             If the version has no such evidence, or its bytes are not those that were attached.
         """
         release = self.version(model, version)
+        if name not in release.evidence and RECORDS in release.evidence:
+            records = self._evidence(release, RECORDS)
+            return record_of(records, file_name(name), others=release.evidence)
+        return self._evidence(release, name)
+
+    def _evidence(self, release: Release, name: str) -> Path:
+        """Return a local copy of one file of evidence, verified."""
         expected = release.evidence.get(name)
         if expected is None:
             known = ", ".join(sorted(release.evidence)) or "none"
@@ -223,10 +235,14 @@ class ModelRegistry:
         return file
 
     def attach(self, model: str, version: str, name: str, file: Path) -> None:
-        """Add a piece of evidence to a version, or put a newer one in its place."""
+        """Add a piece of evidence to a version, or put a newer one in its place; a card is its description too."""
         release = self.version(model, version)
-        self._server.upload(f"{_evidence_uri(release)}/{file_name(name)}", file)
-        self._tag(release, {EVIDENCE + name: file_digest(file)})
+        content = file.read_bytes()
+        self._server.upload(f"{_evidence_uri(release)}/{file_name(name)}", content)
+        self._tag(release, {EVIDENCE + name: sha256_of(content)})
+        if name == CARD:
+            told = _description({CARD: file})
+            self._server.patch("model-versions/update", name=model, version=release.version, description=told)
 
     def tag(self, model: str, version: str, tags: Mapping[str, str]) -> None:
         """Write tags on a version, or new values over old ones."""
@@ -255,13 +271,13 @@ class ModelRegistry:
                 self._server.post("registered-models/create", name=version["name"])
             self._server.post("model-versions/create", **version)
 
-    def _settle(self, model: str, lineage_digest: str) -> Release:
+    def _settle(self, model: str, experiment: str, lineage_digest: str, versions: list[Release]) -> Release:
         """Return the one release of a lineage; remove its twins, and the runs nothing points to."""
-        first, *twins = self._twins(model, lineage_digest)
+        first, *twins = versions
         for twin in twins:
             with _but(lambda refused: refused.is_absent):
                 self._server.delete("model-versions/delete", name=model, version=twin.version)
-        for run in find_runs(self._server, find_experiment(self._server, model), {LINEAGE: lineage_digest}):
+        for run in find_runs(self._server, experiment, {LINEAGE: lineage_digest}):
             if run.run_id != first.run_id:
                 with _but(lambda refused: refused.is_absent):
                     self._server.post("runs/delete", run_id=run.run_id)

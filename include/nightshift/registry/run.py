@@ -97,10 +97,10 @@ def describe_run(
         server.post("runs/log-inputs", run_id=run.run_id, datasets=datasets)
 
 
-def fill_run(server: MlflowServer, run: Run, package: Path, evidence: Mapping[str, Path]) -> None:
+def fill_run(server: MlflowServer, run: Run, package: Path, evidence: Mapping[str, bytes]) -> None:
     """Upload the package and the evidence, then call the run finished."""
-    files = {f"{run.package_uri}/{file_name(file.name)}": file for file in sorted(package.iterdir())}
-    files |= {f"{run.uri}/evidence/{file_name(name)}": file for name, file in evidence.items()}
+    files = {f"{run.package_uri}/{file_name(file.name)}": file.read_bytes() for file in sorted(package.iterdir())}
+    files |= {f"{run.uri}/evidence/{name}": content for name, content in evidence.items()}
     with ThreadPoolExecutor(UPLOADS_AT_ONCE) as pool:
         list(pool.map(server.upload, files.keys(), files.values()))
     server.post("runs/update", run_id=run.run_id, status="FINISHED", end_time=_now_ms())

@@ -10,7 +10,6 @@ import time
 import weakref
 from collections.abc import Iterator, Mapping
 from http import HTTPStatus
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
 
@@ -71,6 +70,10 @@ class MlflowServer:
         """Return the answer to an order."""
         return self._ask("POST", API + path, json=content)
 
+    def patch(self, path: str, **content: Any) -> None:
+        """Order that something be changed."""
+        self._ask("PATCH", API + path, json=content)
+
     def delete(self, path: str, **content: Any) -> None:
         """Order that something be gone."""
         self._ask("DELETE", API + path, json=content)
@@ -90,9 +93,9 @@ class MlflowServer:
         found = self.post("runs/search", experiment_ids=[experiment], filter=filter_string, max_results=PAGE)
         return list(found.get("runs", []))
 
-    def upload(self, uri: str, file: Path) -> None:
+    def upload(self, uri: str, content: bytes) -> None:
         """Put a file at an artifact's address, over what may be there."""
-        self._request("PUT", _artifact_path(uri), content=file.read_bytes())
+        self._request("PUT", _artifact_path(uri), content=content)
 
     def download(self, uri: str) -> bytes:
         """Return the bytes at an artifact's address."""

@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from factories.card import COMMIT, Page, content, interval, lineage, read_markdown, split
+from factories.certificate import OTHER, SAME, a_certificate
 from nightshift.card import CardContent, render_html, render_markdown, write_card
+from nightshift.certificate import Comparison
 
 EVIL = (
     "<script>alert(1)</script>",
@@ -135,16 +137,18 @@ def test_less_than_a_year_of_training_is_a_limit(days: str, is_limit: bool) -> N
 
 
 @pytest.mark.parametrize(
-    ("certificate", "said"),
+    ("compared", "said"),
     [
-        ({"identical": True, "at": "2013-05-02T03:00:00+00:00"}, "at 2013-05-02 03:00 UTC: identical."),
-        ({"identical": False, "differences": ["booster.ubj: 1f… is 2e…"]}, "NOT identical: booster.ubj: 1f… is 2e…"),
+        ((SAME,), "at 2026-01-02 03:04 UTC by ada: identical, 1 things compared."),
+        ((SAME, OTHER), "train rows: recorded 77aa, rebuilt 78bb"),
     ],
+    ids=["identical", "differs"],
 )
-def test_a_certificate_says_identical_or_what_differs(certificate: dict[str, Any], said: str) -> None:
-    text = texts(content(certificate=certificate))["html"]
+def test_a_certificate_says_identical_or_what_differs(compared: tuple[Comparison, ...], said: str) -> None:
+    text = texts(content(certificate=a_certificate(*compared).to_json()))["html"]
 
     assert said in text
+    assert ("NOT identical" in text) is (OTHER in compared)
     assert "not been rebuilt" not in text
 
 
