@@ -328,7 +328,8 @@ def _version_problems(settings: Settings) -> list[str]:
 def _print_services(services: dict[str, dict[str, Any]]) -> None:
     table = Table("service", "state", "address", title="Services")
     for name, service in services.items():
-        table.add_row(name, "[green]up[/]" if service["up"] else "[dim]down[/]", service["url"] or "")
+        state = "[green]up[/]" if service["answers"] else "[red]does not answer[/]" if service["up"] else "[dim]down[/]"
+        table.add_row(name, state, service["url"] or "")
     OUT.print(table)
 
 

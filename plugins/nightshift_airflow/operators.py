@@ -41,7 +41,12 @@ class StepOperator(BaseOperator, SkipMixin):
 
         try:
             outcome = run_step(
-                self.pipeline, self.task_id, model=self.model, run_id=context["run_id"], asked=_asked(context)
+                self.pipeline,
+                self.task_id,
+                model=self.model,
+                run_id=context["run_id"],
+                asked=_asked(context),
+                is_last_try=context["ti"].try_number > context["ti"].max_tries,
             )
         except UnavailableError:
             raise

@@ -43,8 +43,14 @@ def _repeated_keys(frames: dict[str, pd.DataFrame], key: str) -> list[str]:
     example = twice[twice[key] == twice[key].iloc[0]]
     return [
         f"{key} names {twice[key].nunique()} rows more than once, for example {example[key].iloc[0]!r} "
-        f"in {' and '.join(example.split)}; a key must name one row"
+        f"in {_places(example['split'])}; a key must name one row"
     ]
+
+
+def _places(splits: "pd.Series[str]") -> str:
+    """Return where a row is, once for each split: ``train and test (3 times)``."""
+    counts = splits.value_counts(sort=False)
+    return " and ".join(f"{name} ({count} times)" if count > 1 else str(name) for name, count in counts.items())
 
 
 def _disorder(frames: dict[str, pd.DataFrame], column: str) -> list[str]:

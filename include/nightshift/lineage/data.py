@@ -141,7 +141,8 @@ class DataRegistry:
             if self._history.push(after.commit):
                 return after
         raise DataRegistryBusyError(
-            f"{path}: other writers of {self.url} were faster {TRIES} times; nothing was lost, try again later"
+            f"{path}: other writers of {self.url} were faster {TRIES} times; nothing was lost, try again later. "
+            f"If there are none, a killed one left its lock: git's last word was: {self._history.last_refusal}"
         )
 
     def fetch(self, version: DatasetVersion, to: Path) -> Path:

@@ -55,6 +55,7 @@ class History:
     def __init__(self, url: str, scratch: Path) -> None:
         self.url = absolute(url)
         self._scratch = scratch.absolute()
+        self._last_refusal = ""
         self._mirror = self._scratch / f"mirror-{digest_of(self.url)[:12]}.git"
 
     @property
@@ -139,6 +140,11 @@ class History:
         onto = ["-p", parent] if parent else []
         return self._ask("commit-tree", tree, *onto, stdin=message.encode(), environment=AUTHOR)
 
+    @property
+    def last_refusal(self) -> str:
+        """What git said when it last refused a push as outrun; empty if it never did."""
+        return self._last_refusal
+
     def push(self, commit: str) -> bool:
         """Make ``commit`` the newest one; False if the registry has moved on since its parent.
 
@@ -152,6 +158,7 @@ class History:
             return True
         said = f"{pushed.text}\n{pushed.complaint}"
         if any(sign in said for sign in RACES):
+            self._last_refusal = " ".join(said.split())[-400:]
             return False
         raise UnavailableError(f"the data registry {self.url} cannot be written: {pushed.complaint}")
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nightshift.errors import RegistryUnavailableError
-from nightshift.ledger import Entry, Kind, Ledger
+from nightshift.ledger import Kind, Ledger
 from nightshift.pipelines.standing import blocks
 from nightshift.registry import ModelRegistry
 from nightshift.settings import Settings
@@ -13,14 +13,16 @@ from nightshift.spec import declared_names
 
 @dataclass(frozen=True)
 class Overview:
-    """One model at a glance. ``versions`` and ``champion`` come from the registry, or from the ledger if it is away.
+    """One model at a glance.
 
+    ``champion`` comes from the registry, or from the ledger if it is away; then
+    ``versions`` is none, for nobody knows how many there are.
     ``blocked`` counts the windows whose days wait for a person.
     """
 
     name: str
     champion: str | None
-    versions: int
+    versions: int | None
     windows: int
     blocked: int
     last_verdict: str | None
@@ -39,7 +41,8 @@ def overviews(settings: Settings) -> list[Overview]:
 def _overview(name: str, ledger: Ledger, registry: ModelRegistry) -> Overview:
     windows = ledger.windows(name)
     promotions = ledger.entries(name, Kind.PROMOTION)
-    champion, versions = _from_registry(name, registry) or _from_ledger(promotions, ledger.entries(name, Kind.BUILD))
+    told = promotions[-1].body["version"] if promotions else None
+    champion, versions = _from_registry(name, registry) or (told, None)
     last = windows[-1].body if windows else {}
     return Overview(
         name=name,
@@ -58,8 +61,3 @@ def _from_registry(name: str, registry: ModelRegistry) -> tuple[str | None, int]
         return (champion.version if champion else None, len(registry.versions(name)))
     except RegistryUnavailableError:
         return None
-
-
-def _from_ledger(promotions: list[Entry], builds: list[Entry]) -> tuple[str | None, int]:
-    champion = promotions[-1].body["version"] if promotions else None
-    return champion, len({entry.body["version"] for entry in builds if entry.body.get("version")})

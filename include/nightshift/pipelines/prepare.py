@@ -13,6 +13,7 @@ from nightshift.data.split import make_splits
 from nightshift.data.tables import assemble as assemble_table
 from nightshift.data.tables import assemble_live
 from nightshift.errors import BrokenDataError, ReturnToSenderError
+from nightshift.ledger import Kind
 from nightshift.lineage.code import CodeVersion, read_code
 from nightshift.lineage.data import DatasetVersion
 from nightshift.lineage.environment import Environment, read_environment
@@ -21,14 +22,12 @@ from nightshift.model.package import open_package
 from nightshift.pipelines.request import BuildRequest, Cause, outside_calendar
 from nightshift.pipelines.standing import blocked_days
 from nightshift.pipelines.window import whole_windows
-from nightshift.pipelines.work import Outcome, Then, Work
+from nightshift.pipelines.work import LEASE_LASTS, Outcome, Then, Work
 from nightshift.profile.drift import compare as compare_profiles
 from nightshift.profile.profile import Profile
 from nightshift.profile.variation import Variation
 from nightshift.spec import ModelSpec
 from nightshift.verdict import Status
-
-LEASE_LASTS = timedelta(hours=6)
 
 
 def check_versions(work: Work) -> Outcome:
@@ -46,6 +45,7 @@ def check_versions(work: Work) -> Outcome:
     quiet = outside_calendar(work.spec, request.as_of) if request.cause is Cause.NIGHT else None
     if quiet:
         return Outcome(quiet, Then.STOP)
+    _refuse_lost_registry(work)
     work.data.create()
     code, environment = read_code(work.settings.project), read_environment(work.settings.lock)
     problems = [*code.problems(), *environment.problems(), *work.data.problems()]
@@ -58,6 +58,7 @@ def check_versions(work: Work) -> Outcome:
             "code": code.to_json(),
             "environment": environment.to_json(),
             "spec_digest": work.spec.digest,
+            "began": work.now().isoformat(),
             "problems": problems,
         },
     )
@@ -65,6 +66,20 @@ def check_versions(work: Work) -> Outcome:
     if problems:
         return Outcome(f"NOT REPRODUCIBLE, allowed by the request: {'; '.join(problems)}")
     return Outcome(f"code {code.commit[:10]}, environment and data registry are proven")
+
+
+def _refuse_lost_registry(work: Work) -> None:
+    """Refuse to begin a data registry anew in the place of one that releases were built from."""
+    built = work.ledger.entries(work.spec.name, Kind.PROMOTION)
+    if built and work.data.version(work.spec.name) is None:
+        versions = ", ".join(sorted({entry.body["version"] for entry in built}, key=int))
+        raise ReturnToSenderError(
+            [
+                f"the data registry {work.data.url} holds no {work.spec.name}, though version(s) {versions} were built "
+                "from it: restore it from its backup, or set NIGHTSHIFT_DATA_REGISTRY to where it is. A new one would "
+                "leave those releases without their data"
+            ]
+        )
 
 
 def snapshot(work: Work) -> Outcome:

@@ -1,5 +1,6 @@
 """The end of a build: registered with its evidence, rehearsed, promoted."""
 
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from nightshift.pipelines.output import output_of
 from nightshift.pipelines.rehearse import rehearse as rehearse_package
 from nightshift.pipelines.request import BuildRequest
 from nightshift.pipelines.standing import pause
-from nightshift.pipelines.work import Outcome, Then, Work
+from nightshift.pipelines.work import LEASE_LASTS, Outcome, Then, Work
 from nightshift.profile.contract import Contract
 from nightshift.spec import ModelSpec
 
@@ -105,7 +106,7 @@ def promote(work: Work) -> Outcome:
     Raises
     ------
     ReleaseError
-        If another build took the lease since this one began.
+        If a newer build is at work, or went live since this one began.
     """
     spec, request, release = work.spec, BuildRequest.of(work.run), work.run.read("release.json")
     version = release["version"]
@@ -121,12 +122,7 @@ def promote(work: Work) -> Outcome:
             "'Resume automatic promotion'",
             Then.SKIP,
         )
-    lease = work.ledger.lease(spec.name)
-    if lease is None or lease.holder != work.holder:
-        raise ReleaseError(
-            f"{work.holder} may not promote version {version} of {spec.name}: a newer build "
-            f"({lease.holder if lease else 'none'}) took the lease. Nothing was changed; let that build end."
-        )
+    _refuse_if_overtaken(work, version)
     before = _champion_before(work, version)
     promoted = {"promoted_by": request.user or str(request.cause), "promoted_because": request.reason}
     work.registry.promote(spec.name, version, tags=promoted)
@@ -134,6 +130,26 @@ def promote(work: Work) -> Outcome:
     work.ledger.end_lease(spec.name, work.holder, now=work.now())
     was = f", before it {before}" if before else ", the first"
     return Outcome(f"Lock 'n' load! Version {version} is the champion{was}", event={"version": version})
+
+
+def _refuse_if_overtaken(work: Work, version: str) -> None:
+    """Take the lease again; refuse if a newer build is at work or has gone live. One that failed is no obstacle."""
+    name = work.spec.name
+    what = f"{work.holder} may not promote version {version} of {name}"
+    if work.ledger.reserve(name, work.holder, now=work.now(), lasts=LEASE_LASTS) is None:
+        lease = work.ledger.lease(name)
+        raise ReleaseError(
+            f"{what}: a newer build ({lease.holder if lease else 'unknown'}) took the lease. Nothing was changed; "
+            "let that build end, or clear this task again if it fails."
+        )
+    began = datetime.fromisoformat(work.run.read("versions.json")["began"])
+    for entry in work.ledger.entries(name, EntryKind.PROMOTION):
+        if entry.at > began and entry.body["run"] != work.holder:
+            work.ledger.end_lease(name, work.holder, now=work.now())
+            raise ReleaseError(
+                f"{what}: version {entry.body['version']} went live at {entry.at:%Y-%m-%d %H:%M} UTC, after this build "
+                f"began ({entry.body['run']}). Nothing was changed; build again, so that it is compared with that one."
+            )
 
 
 def _champion_before(work: Work, version: str) -> str | None:

@@ -30,10 +30,14 @@ def situation(work: Work, status: Status) -> Situation:
 
 
 def _earlier(work: Work, request: MonitorRequest) -> list[Status]:
-    """Return the verdicts of earlier windows on the version now judged: another one's illness is not its own."""
-    version = work.run.read("window.json")["version"]
-    return [
-        Status(entry.body["verdict"]["status"])
-        for entry in work.ledger.windows(work.spec.name)
-        if entry.end < request.end and entry.body["version"] == version
-    ]
+    """Return the verdicts of earlier windows on the version now judged: another one's illness is not its own.
+
+    No hour counts twice: of windows that overlap, as one asked for by hand may, the latest counts, or the longest.
+    """
+    version, since = work.run.read("window.json")["version"], request.start
+    kept: list[Status] = []
+    for entry in sorted(work.ledger.windows(work.spec.name), key=lambda one: (-one.end.timestamp(), one.start)):
+        if entry.end <= since and entry.body["version"] == version:
+            kept.append(Status(entry.body["verdict"]["status"]))
+            since = entry.start
+    return kept[::-1]

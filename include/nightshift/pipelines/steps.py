@@ -59,19 +59,26 @@ def begin(pipeline: str, work: Work, asked: Asked) -> None:
     work.run.begin(REQUESTS[pipeline].from_asked(work.spec, asked).to_json())
 
 
-def run_step(pipeline: str, name: str, *, model: str, run_id: str, asked: Mapping[str, Any]) -> Outcome:
-    """Run one step for a scheduler; the first one also settles the request from what the scheduler says."""
+def run_step(
+    pipeline: str, name: str, *, model: str, run_id: str, asked: Mapping[str, Any], is_last_try: bool = False
+) -> Outcome:
+    """Run one step for a scheduler; the first one also settles the request from what the scheduler says.
+
+    After its last try a build lets go of its lease even if all that failed it is a server that was away.
+    """
     work = open_work(pipeline, model=model, run_id=run_id)
     if name == next(iter(STEPS[pipeline])):
         begin(pipeline, work, Asked.by_scheduler(asked))
-    return _run(pipeline, name, work)
+    return _run(pipeline, name, work, is_last_try=is_last_try)
 
 
-def _run(pipeline: str, name: str, work: Work) -> Outcome:
+def _run(pipeline: str, name: str, work: Work, *, is_last_try: bool) -> Outcome:
     """Run one step; a build that failed gives its lease back, so that it holds no retrain up."""
     try:
         return find_step(pipeline, name)(work)
     except UnavailableError:
+        if is_last_try:
+            _give_lease_back(pipeline, work)
         raise
     except Exception:
         _give_lease_back(pipeline, work)
@@ -91,11 +98,7 @@ def run_all(
     begin(pipeline, work, asked)
     last = Outcome("nothing to do", Then.STOP)
     for name in STEPS[pipeline]:
-        try:
-            outcome = _run(pipeline, name, work)
-        except UnavailableError:
-            _give_lease_back(pipeline, work)  # a scheduler would try again; nobody does here
-            raise
+        outcome = _run(pipeline, name, work, is_last_try=True)  # a scheduler would try again; nobody does here
         say(name, outcome)
         if outcome.then is not Then.SKIP:
             last = outcome

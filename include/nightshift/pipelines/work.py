@@ -1,7 +1,7 @@
 """One run in hand: the declaration, its folder, and the places it may ask."""
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +13,9 @@ from nightshift.registry import ModelRegistry
 from nightshift.runs import RunFolder
 from nightshift.settings import Settings
 from nightshift.spec import ModelSpec
+
+LEASE_LASTS = timedelta(hours=6)
+"""How long a build that says nothing more is believed to be at work."""
 
 
 class Then(StrEnum):

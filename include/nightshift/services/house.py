@@ -7,6 +7,7 @@ import secrets
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,8 @@ HEALTH_PARTS = {
 }
 NAMES = ("mlflow", *AIRFLOW_PARTS, "serving")
 READY_SECONDS = 240.0
+STATUS_SECONDS = 2.0
+"""How long somebody who asks how things are waits for a service that says nothing."""
 TELEMETRY_OFF = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
@@ -69,11 +72,18 @@ class House:
             ) from None
 
     def status(self) -> dict[str, dict[str, Any]]:
-        """Return ``{name: {"up": …, "url": …}}`` for every service, started or not."""
+        """Return ``{name: {"up": …, "answers": …, "url": …}}`` for every service, started or not.
+
+        One that is up and does not answer is starting, frozen or sick.
+        """
         known = self.processes()
+        urls = {name: str(process.url) for name, process in known.items() if process.url}
+        up = {name: name in known and known[name].is_up for name in NAMES}
+        with ThreadPoolExecutor(len(NAMES)) as pool:
+            answers = pool.map(lambda name: up[name] and _is_ready(name, urls, seconds=STATUS_SECONDS), NAMES)
         return {
-            name: {"up": name in known and known[name].is_up, "url": known[name].url if name in known else None}
-            for name in NAMES
+            name: {"up": up[name], "answers": answer, "url": urls.get(name)}
+            for name, answer in zip(NAMES, answers, strict=True)
         }
 
     def up(self, *, say: Say = print) -> dict[str, Process]:
@@ -87,9 +97,10 @@ class House:
     def down(self) -> list[str]:
         """Stop everything; return the names of what was running."""
         with self._alone():
-            running = [process for process in self.processes().values() if process.is_up]
-            stop(running)
-            return [process.name for process in running]
+            known = self.processes().values()
+            running = [process.name for process in known if process.is_up or process.orphans()]
+            stop(known)
+            return running
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -103,6 +114,7 @@ class House:
     def _up(self, say: Say) -> dict[str, Process]:
         known = self.processes()
         running = {name: process for name, process in known.items() if process.is_up}
+        stop(process for process in known.values() if not process.is_up)  # what a killed one left holds its port
         urls = self._addresses(running, say)
         if any(known[name].url != url for name, url in urls.items() if name in known):
             # one that died lost its port: whoever still lives with its old address would talk to nobody
@@ -242,13 +254,13 @@ def _told(settings: Settings) -> dict[str, str]:
     }
 
 
-def _is_ready(name: str, urls: Mapping[str, str]) -> bool:
+def _is_ready(name: str, urls: Mapping[str, str], *, seconds: float = 5.0) -> bool:
     try:
         if name in HEALTH_PARTS:
-            answer = httpx.get(f"{urls['airflow']}/api/v2/monitor/health", timeout=5)
+            answer = httpx.get(f"{urls['airflow']}/api/v2/monitor/health", timeout=seconds)
             part = answer.json().get(HEALTH_PARTS[name]) if answer.status_code == httpx.codes.OK else None
             return part is not None and part["status"] == "healthy"
         path = {"mlflow": "/health", "serving": "/v1/health/live"}[name]
-        return httpx.get(urls[name] + path, timeout=5).status_code == httpx.codes.OK
-    except (httpx.HTTPError, ValueError):
+        return httpx.get(urls[name] + path, timeout=seconds).status_code == httpx.codes.OK
+    except (httpx.HTTPError, ValueError, KeyError):
         return False

@@ -64,6 +64,23 @@ class Process:
         except psutil.Error:
             return False
 
+    def orphans(self) -> list[psutil.Process]:
+        """Return what this process started and left behind when it was killed; empty as long as it lives.
+
+        They are still in the session that it led, whose number no other process gets meanwhile; that they began
+        after it, and that their log is its log, tells them from a later session with the same number.
+        """
+        if self.is_up or psutil.pid_exists(self.pid):
+            return []
+        return [member for member in psutil.process_iter() if self._is_mine(member)]
+
+    def _is_mine(self, member: psutil.Process) -> bool:
+        try:
+            in_session = os.getsid(member.pid) == self.pid and member.create_time() >= self.started - CLOCK_SECONDS
+            return in_session and Path(f"/proc/{member.pid}/fd/2").samefile(self.log)
+        except (OSError, psutil.Error):
+            return False
+
     def last_words(self, lines: int = 15) -> str:
         """Return the end of its log; empty if it said nothing."""
         try:
@@ -84,13 +101,14 @@ class Process:
 def stop(processes: Iterable[Process], *, seconds: float = STOP_SECONDS) -> None:
     """End the processes and all they started: asked first, killed if they do not listen.
 
-    Only processes that are still the ones we started are touched. Returns when
-    none of them is left.
+    Only processes that are still the ones we started are touched, and what one
+    that was killed has left behind. Returns when none of them is left.
     """
     processes = list(processes)
     groups = [process.pid for process in processes if process.is_up]
-    families = [member for pid in groups for member in _family(pid)]
-    for pid in groups:
+    orphans = [member.pid for process in processes for member in process.orphans()]
+    families = [member for pid in (*groups, *orphans) for member in _family(pid)]
+    for pid in (*groups, *orphans):
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGTERM)
     _, stubborn = psutil.wait_procs(families, timeout=seconds)

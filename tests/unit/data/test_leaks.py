@@ -40,7 +40,7 @@ def test_a_key_in_two_splits_is_named() -> None:
 def test_a_row_that_is_there_twice_is_named() -> None:
     table = a_table()
 
-    assert "in train and train" in problems_of(splits_of(pd.concat([table, table.iloc[[60]]])))
+    assert "in train (2 times); a key" in problems_of(splits_of(pd.concat([table, table.iloc[[60]]])))
 
 
 def test_a_training_row_planted_among_the_test_rows_is_found() -> None:

@@ -515,7 +515,10 @@ def test_a_writer_that_always_comes_second_gives_up_and_says_so(tmp_path: Path) 
     hook.write_text("#!/bin/sh\necho \"cannot lock ref 'refs/heads/main'\" >&2\nexit 1\n")
     hook.chmod(0o755)
 
-    with pytest.raises(DataRegistryBusyError, match="were faster"):
+    with pytest.raises(
+        DataRegistryBusyError,
+        match=r"were faster 20 times.*a killed one left its lock: git's last word was: .*cannot lock ref",
+    ):
         registry.append("model", write_files(tmp_path / "new", {"a": "1"}), "first")
 
     hook.unlink()

@@ -14,9 +14,11 @@ from nightshift.errors import RegistryUnavailableError
 from nightshift.ledger import Kind, Lease, Ledger
 from nightshift.pipelines import people
 from nightshift.pipelines.rejudge import replay
+from nightshift.pipelines.request import Asked, MonitorRequest
+from nightshift.pipelines.situation import situation
 from nightshift.pipelines.steps import find_step
 from nightshift.spec import ModelSpec, with_policy
-from nightshift.verdict import Verdict
+from nightshift.verdict import Status, Verdict
 
 SICK = {"distance": lambda values: values + 6.0}
 BROKEN = {"speed": -1.0}
@@ -213,6 +215,28 @@ def test_a_retrain_is_asked_for_once_and_a_step_tried_again_changes_nothing(tmp_
     live(nights, 21, **SICK)
 
     assert nights.entry(21).body["decision"]["rule"] == "building"
+
+
+def test_no_hour_is_counted_twice_however_often_people_judge_it(tmp_path: Path) -> None:
+    nights = watched(tmp_path)
+    ledger, work = nights.work("x").ledger, nights.work("judged")
+    hour = timedelta(hours=1)
+    for start, end, verdict in (
+        (start_of(18), start_of(19), "HEALTHY"),
+        (start_of(19), start_of(20), "DRIFTED"),
+        (start_of(19) + hour, start_of(20), "DRIFTED"),  # by hand, of a part of that day
+        (start_of(18) + hour, start_of(19) + hour, "DRIFTED"),  # by hand, across two days
+        (start_of(20) + hour, start_of(21) + hour, "DRIFTED"),  # by hand, reaching into the window judged now
+    ):
+        body = {"verdict": {"status": verdict}, "version": "1", "decision": {"retrain": False}}
+        ledger.append("rides", Kind.WINDOW, start=start, end=end, body=body, now=end)
+    asked = Asked.by_person(now=start_of(22), start=start_of(21), end=start_of(22))
+    work.run.begin(MonitorRequest.from_asked(nights.spec, asked).to_json())
+    work.run.write("window.json", {"version": "1"})
+
+    seen = situation(work, Status.DRIFTED)
+
+    assert seen.earlier == ["HEALTHY", "DRIFTED"]
 
 
 def test_two_windows_decided_at_once_ask_for_one_retrain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,12 +3,15 @@
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
+
 from factories.monitoring import ADA
 from factories.nights import Watching, rides_of, start_of, watched
 from nightshift.data.snapshot import days_in
+from nightshift.errors import ReturnToSenderError
 from nightshift.ledger import Kind
 from nightshift.pipelines import people
-from nightshift.pipelines.prepare import snapshot
+from nightshift.pipelines.prepare import check_versions, snapshot
 from nightshift.pipelines.request import Asked, BuildRequest
 from nightshift.runs import RunFolder
 
@@ -48,3 +51,19 @@ def test_a_blocked_day_leaves_the_snapshots_and_comes_back_when_released(tmp_pat
         ({20, 23}, ["2013-01-22", "2013-01-23"]),
         ({20, 21, 22, 23}, []),
     ]
+
+
+def test_a_data_registry_that_is_gone_is_not_begun_anew(tmp_path: Path) -> None:
+    work = watched(tmp_path, versions=()).work("x")
+    for version in ("2", "10"):
+        body = {"version": version, "before": None, "run": "build/1"}
+        work.ledger.append("rides", Kind.PROMOTION, start=start_of(1), end=start_of(1), body=body, now=start_of(2))
+    asked = Asked.by_person(now=start_of(3), as_of=start_of(2), allow_unreproducible=True)
+    work.run.begin(BuildRequest.from_asked(work.spec, asked).to_json())
+
+    with pytest.raises(
+        ReturnToSenderError, match=r"holds no rides, though version\(s\) 2, 10 were built from it: restore"
+    ):
+        check_versions(work)
+
+    assert work.data.head() is None

@@ -107,6 +107,7 @@ class Operators:
         asked = Asked.by_person(now=a_day(1), as_of=start_of(DAY))
         work.run.begin(BuildRequest.from_asked(work.spec, asked).to_json())
         work.run.write("release.json", {"version": new})
+        work.run.write("versions.json", {"began": work.now().isoformat()})
         work.ledger.take_lease("rides", work.holder, now=work.now(), lasts=a_day(1) - a_day(0))
         return work
 
@@ -222,6 +223,35 @@ def test_a_kill_between_alias_and_ledger_is_made_good_by_the_next_try(operators:
     assert (last.body["version"], last.body["before"]) == ("2", "3")
     assert "before it 3" in outcome.sentence
     assert stray(operators.ledger.entries("rides"), operators.champion) is None
+
+
+def test_a_newer_build_at_work_is_not_overtaken(operators: Operators) -> None:
+    older = operators.built("1", run_id="older")
+    operators.built("2", run_id="newer")
+
+    with pytest.raises(ReleaseError, match=r"may not promote version 1 of rides: a newer build \(build/newer\) took"):
+        release.promote(older)
+
+    assert operators.champion == "3"
+
+
+def test_a_newer_build_that_failed_is_no_obstacle(operators: Operators) -> None:
+    older, newer = operators.built("1", run_id="older"), operators.built("2", run_id="newer")
+    operators.ledger.end_lease("rides", newer.holder, now=newer.now())
+
+    release.promote(older)
+
+    assert operators.champion == "1"
+
+
+def test_a_build_that_went_live_meanwhile_stays(operators: Operators) -> None:
+    older, newer = operators.built("1", run_id="older"), operators.built("2", run_id="newer")
+    release.promote(newer)
+
+    with pytest.raises(ReleaseError, match=r"version 2 went live at .* after this build began \(build/newer\)"):
+        release.promote(older)
+
+    assert operators.champion == "2"
 
 
 def test_until_then_the_alias_is_called_astray(operators: Operators) -> None:

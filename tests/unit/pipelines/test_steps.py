@@ -190,6 +190,17 @@ def test_a_build_that_will_be_tried_again_keeps_its_lease(settings: Settings, pl
     assert is_held(work)
 
 
+def test_a_build_that_failed_for_the_last_time_gives_its_lease_back(settings: Settings, play: Play) -> None:
+    play(register=UnavailableError("away"))
+    work = open_work("build", model="bikes", run_id="r", settings=settings)
+    hold_lease(work)
+
+    with pytest.raises(UnavailableError):
+        run_step("build", "register", model="bikes", run_id="r", asked=SAID, is_last_try=True)
+
+    assert not is_held(work)
+
+
 def test_a_build_at_a_shell_that_nobody_tries_again_gives_its_lease_back(settings: Settings, play: Play) -> None:
     play(snapshot=UnavailableError("away"))
     work = open_work("build", model="bikes", run_id="r", settings=settings)

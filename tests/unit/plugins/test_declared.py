@@ -69,6 +69,11 @@ def test_a_moment_is_told_by_its_looks(moment: str) -> None:
     assert re.search(MOMENT, moment)
 
 
+@pytest.mark.parametrize("moment", ["2013-02-30", "2013-04-31", "2013-13-01", "2013-1-1", "yesterday"])
+def test_a_day_that_no_calendar_has_is_no_moment(moment: str) -> None:
+    assert not re.search(MOMENT, moment)
+
+
 def test_a_switch_is_off_unless_it_is_said() -> None:
     assert switch("T", "D.").value is False
     assert switch("T", "D.", on=True).value is True

@@ -24,6 +24,8 @@ class Xcom:
 
     said: dict[str, Any] = field(default_factory=dict)
     map_index: int = -1
+    try_number: int = 1
+    max_tries: int = 3
 
     def xcom_push(self, key: str, value: Any) -> None:
         self.said[key] = value
@@ -196,6 +198,17 @@ def test_a_step_is_told_which_run_it_is_and_what_was_asked(comes: Any) -> None:
         "run_type": "manual",
         "user": "ops",
     }
+
+
+@pytest.mark.parametrize(("try_number", "is_last"), [(1, False), (3, False), (4, True)])
+def test_a_step_is_told_whether_it_is_tried_again(comes: Any, try_number: int, *, is_last: bool) -> None:
+    calls = comes(Outcome("done"))
+    task = a_task("split")
+
+    task.execute(a_context(task) | {"ti": Xcom(try_number=try_number, max_tries=3)})
+
+    ((_, named),) = calls
+    assert named["is_last_try"] is is_last
 
 
 def test_a_night_tells_its_interval(comes: Any) -> None:

@@ -78,7 +78,7 @@ def pids(house: House) -> dict[str, int]:
 
 
 def test_a_fresh_house_is_down(house: SmallHouse) -> None:
-    assert house.status() == {name: {"up": False, "url": None} for name in NAMES}
+    assert house.status() == {name: {"up": False, "answers": False, "url": None} for name in NAMES}
     assert house.down() == []
 
 

@@ -147,6 +147,36 @@ def test_a_child_that_is_started_at_the_last_moment_is_ended_too(start: Start) -
     assert not psutil.pid_exists(heir) or psutil.Process(heir).status() == psutil.STATUS_ZOMBIE
 
 
+def killed(process: Process) -> psutil.Process:
+    """Kill the first of two processes, and only it; return the other."""
+    wait_until_said(process, "child")
+    first, child = family(process)
+    first.kill()
+    psutil.wait_procs([first], timeout=10)
+    return child
+
+
+def test_what_a_killed_process_left_behind_is_ended(start: Start) -> None:
+    process = start(STUBBORN)
+    child = killed(process)
+
+    left = [orphan.pid for orphan in process.orphans()]
+    stop([process], seconds=0.2)
+
+    assert left == [child.pid]
+    assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
+
+
+def test_the_session_of_somebody_else_is_left_alone(start: Start, tmp_path: Path) -> None:
+    process = start(STUBBORN)
+    child = killed(process)
+    (tmp_path / "other.log").touch()
+
+    assert replace(process, log=str(tmp_path / "other.log")).orphans() == []
+    assert replace(process, started=process.started + 60).orphans() == []
+    assert child.is_running()
+
+
 def test_somebody_elses_process_with_a_recycled_number_is_left_alone(start: Start) -> None:
     foreign = start(WAIT)
 
