@@ -3,10 +3,42 @@
 import hashlib
 import json
 import os
-from collections.abc import Iterable
+import shutil
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
+
+DRAFT_SECONDS_MAX = 24 * 3600.0
+"""Nobody works on a draft for longer: an older one belongs to a process that was killed."""
+
+
+@contextmanager
+def draft_beside(path: Path) -> Iterator[Path]:
+    """Yield a hidden path beside ``path``, for a folder or file to be renamed to ``path`` when it is whole.
+
+    What is still there at the end is removed, and with it what killed processes
+    left behind a day ago or earlier.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for left in path.parent.glob(f".{path.name}.*.tmp"):
+        with suppress(OSError):
+            if time.time() - left.stat().st_mtime > DRAFT_SECONDS_MAX:
+                _remove(left)
+    draft = path.parent / f".{path.name}.{uuid4().hex}.tmp"
+    try:
+        yield draft
+    finally:
+        _remove(draft)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def write_bytes(path: Path, content: bytes) -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 from textwrap import dedent
 
@@ -19,6 +20,8 @@ from factories.model import a_model, pack, rides
 from factories.registry import candidate, digest
 from nightshift.errors import PackageError, RegistryUnavailableError, ReleaseError
 from nightshift.files import read_json
+from nightshift.ledger import Kind, Ledger
+from nightshift.pipelines.history import stray
 from nightshift.registry import ModelRegistry
 from nightshift.registry.run import find_experiment, find_runs
 from nightshift.registry.server import MlflowServer
@@ -418,11 +421,15 @@ def test_eight_threads_read_what_one_reads(registry: ModelRegistry, model: str, 
     assert seen == 64 * [(expected, tmp_path / "cache" / model / "1" / "package")]
 
 
-def test_mlflows_own_client_sees_what_people_see(
+def test_mlflows_own_client_sees_what_people_see_and_what_it_moves_is_seen(
     registry: ModelRegistry, model: str, mlflow: Mlflow, tmp_path: Path
 ) -> None:
-    registry.register(model, **candidate(tmp_path))
+    for lineage in "ab":
+        registry.register(model, **candidate(tmp_path / lineage, lineage=lineage))
     registry.promote(model, "1", tags={})
+    ledger, moment = Ledger(f"sqlite:///{tmp_path}/ledger.db"), datetime(2013, 5, 1, tzinfo=UTC)
+    promoted = {"version": "1", "run": "build/1"}
+    ledger.append(model, Kind.PROMOTION, start=moment, end=moment, body=promoted, now=moment)
     code = f"""
         import json, warnings
         warnings.simplefilter("ignore")
@@ -434,6 +441,7 @@ def test_mlflows_own_client_sees_what_people_see(
         run = client.get_run(version.run_id)
         (train,) = run.inputs.dataset_inputs
         folder = mlflow.artifacts.download_artifacts("models:/{model}@champion", dst_path={str(tmp_path / "own")!r})
+        client.set_registered_model_alias({model!r}, "champion", "2")
         print(json.dumps([
             version.status, run.info.status, run.info.run_name, run.data.metrics, run.data.params,
             [train.dataset.name, train.tags[0].value, json.loads(train.dataset.source)["uri"]],
@@ -460,6 +468,11 @@ def test_mlflows_own_client_sees_what_people_see(
         f"nightshift/{model}",
     ]
     assert (Path(folder) / "model.ubj").read_text() == "trees"
+    champion = registry.champion(model)
+    assert champion is not None
+    assert "points to version 2, the ledger knows of version 1: it was moved in MLflow by hand" in str(
+        stray(ledger.entries(model), champion.version)
+    )
 
 
 def test_mlflow_itself_loads_and_asks_a_version(

@@ -7,6 +7,7 @@ import signal
 import stat
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from nightshift.files import (
     canonical_json,
     combined_digest,
     digest_of,
+    draft_beside,
     file_digest,
     read_json,
     write_bytes,
@@ -231,3 +233,23 @@ def test_a_combined_digest_depends_on_every_digest_and_on_their_order(digests: l
 
     assert combined_digest(digests[::-1]) != whole
     assert all(combined_digest(digests[:place] + digests[place + 1 :]) != whole for place in range(len(digests)))
+
+
+def test_a_draft_that_was_not_renamed_is_removed_with_what_killed_processes_left_long_ago(tmp_path: Path) -> None:
+    for name, hours in ((".out.dead.tmp", 25), (".out.alive.tmp", 1), (".other.dead.tmp", 25)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "part").touch()
+        os.utime(tmp_path / name, times=(time.time() - hours * 3600,) * 2)
+
+    with draft_beside(tmp_path / "out") as draft:
+        draft.mkdir()
+
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".other.dead.tmp", ".out.alive.tmp"]
+
+
+def test_a_draft_that_was_renamed_stays(tmp_path: Path) -> None:
+    with draft_beside(tmp_path / "deep" / "out") as draft:
+        draft.mkdir()
+        draft.rename(tmp_path / "deep" / "out")
+
+    assert (tmp_path / "deep" / "out").is_dir()

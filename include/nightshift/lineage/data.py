@@ -8,11 +8,10 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from shutil import rmtree
 from typing import Any, Self
-from uuid import uuid4
 
 from nightshift.errors import DataRegistryBusyError, DataRegistryError
+from nightshift.files import draft_beside
 from nightshift.lineage.dvcfile import TrackedFolder, ignore_file, repository_files
 from nightshift.lineage.history import History, absolute
 from nightshift.lineage.objects import ObjectStore, md5_of
@@ -163,13 +162,10 @@ class DataRegistry:
             _expect_same(to, files)
             return to
         self._store.bring(files.values())
-        draft = to.parent / f".{to.name}.{uuid4().hex}.tmp"
-        try:
+        with draft_beside(to) as draft:
             for name, digest in files.items():
                 self._store.copy(digest, f"{version.path}/{name}", draft / name)
             draft.rename(to)
-        finally:
-            rmtree(draft, ignore_errors=True)
         return to
 
     def problems(self) -> list[str]:

@@ -2,17 +2,15 @@
 
 import os
 import platform
-import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from uuid import uuid4
 
 from uv import find_uv_bin
 
 from nightshift.errors import ReturnToSenderError, UnavailableError
-from nightshift.files import combined_digest, file_digest
+from nightshift.files import combined_digest, draft_beside, file_digest
 
 KEPT_VARIABLES = ("PATH", "LANG", "LC_ALL", "TZ", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "NETRC")
 KEPT_BEGINNINGS = ("UV_", "PIP_", "HTTP_", "HTTPS_", "NO_", "ALL_", "http_", "https_", "no_", "all_")
@@ -48,14 +46,11 @@ def install_lock(lock: Path, *, python: str, below: Path) -> Path:
         If no package index answers.
     """
     name = combined_digest([file_digest(lock), python])[:16]
-    home, draft = below / name, below / f".{name}.{uuid4().hex}.tmp"
+    home = below / name
     if not home.is_dir():
-        below.mkdir(parents=True, exist_ok=True)
-        try:
+        with draft_beside(home) as draft:
             _make(draft, lock, python)
             _take_name(draft, home)
-        finally:
-            shutil.rmtree(draft, ignore_errors=True)
     return home / "bin" / "python"
 
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import Any, Self
-from uuid import uuid4
 
 import numpy as np
 import pandas as pd
@@ -14,7 +13,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from nightshift.errors import PackageError
-from nightshift.files import canonical_json, file_digest, sync_folder, write_bytes
+from nightshift.files import canonical_json, draft_beside, file_digest, sync_folder, write_bytes
 from nightshift.model import first_load, onnx_format, pickles
 from nightshift.model.compatibility import NEEDED, needed_versions, running_platform, running_python
 from nightshift.model.encoding import Matrix
@@ -212,14 +211,11 @@ def _closure(names: tuple[str, ...]) -> dict[str, str]:
 
 def _put(folder: Path, manifest: Manifest, contents: dict[str, bytes]) -> None:
     """Write the files beside ``folder``, prove them there, and only then give them its name."""
-    draft = folder.parent / f".{folder.name}.{uuid4().hex}.tmp"
-    try:
+    with draft_beside(folder) as draft:
         for name, content in {**contents, MANIFEST: manifest.content}.items():
             write_bytes(draft / name, content)
         first_load.run_child(draft)
         shutil.rmtree(folder, ignore_errors=True)
         draft.rename(folder)
         sync_folder(folder.parent)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
     first_load.remember(folder, manifest)

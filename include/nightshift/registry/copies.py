@@ -4,10 +4,9 @@ import shutil
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from uuid import uuid4
 
 from nightshift.errors import PackageError, ReleaseError
-from nightshift.files import file_digest, read_json, write_bytes
+from nightshift.files import draft_beside, file_digest, read_json, write_bytes
 from nightshift.registry.release import file_name
 
 MANIFEST = "manifest.json"
@@ -54,8 +53,7 @@ def make_copy(folder: Path, *, package_digest: str, read: Callable[[str], bytes]
     PackageError
         If a file is not what it was registered as; nothing is left behind.
     """
-    draft = folder.parent / f".package.{uuid4().hex}.tmp"
-    try:
+    with draft_beside(folder) as draft:
         write_bytes(draft / MANIFEST, read(MANIFEST))
         check_manifest(draft, package_digest, what)
         for name in _named_files(draft):
@@ -64,14 +62,12 @@ def make_copy(folder: Path, *, package_digest: str, read: Callable[[str], bytes]
         if changed:
             raise PackageError(f"{what} was changed: {'; '.join(changed)}. Restore it, or build again")
         _put(draft, folder, package_digest)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
 
 
 def _put(draft: Path, folder: Path, package_digest: str) -> None:
     """Rename ``draft`` to ``folder``; a damaged copy in the way is removed, a good one of a twin is kept."""
     if not is_intact(folder, package_digest):
-        away = draft.with_suffix(".old")
+        away = draft.with_suffix(".old.tmp")
         with suppress(FileNotFoundError):  # there was none, or a twin was faster
             folder.rename(away)
             shutil.rmtree(away)
