@@ -2,21 +2,19 @@
 
 from datetime import UTC, datetime, timedelta
 
-from airflow.sdk import DAG, Param
+from airflow.sdk import DAG
 
 from nightshift.spec import ModelSpec
 from nightshift_airflow.assets import champion_asset
 from nightshift_airflow.declared import declared_models, page, refuse
-from nightshift_airflow.forms import switch, version
+from nightshift_airflow.forms import reason, switch, version
 from nightshift_airflow.operators import StepOperator
 
 FORM = {
     "version": version(
         "Number of the registered version to go live. Empty: the one that answered before the champion."
     ),
-    "reason": Param(
-        type="string", minLength=1, maxLength=500, title="Reason", description="Why; required, and kept in the ledger."
-    ),
+    "reason": reason("Why; required, and kept in the ledger."),
     "despite_contract": switch(
         "Although its contract refuses rows",
         "Go live even if more than one in a hundred of the last day's rows would be refused.",

@@ -198,7 +198,15 @@ def status(as_json: AsJson = False) -> None:
         return
     _print_services(services)
     table = Table(
-        "model", "champion", "versions", "windows", "blocked", "last verdict", "last decision", title="Models"
+        "model",
+        "champion",
+        "versions",
+        "windows",
+        "blocked",
+        "last verdict",
+        "last decision",
+        "promotion paused",
+        title="Models",
     )
     for model in models:
         table.add_row(*(str(value if value is not None else "–") for value in model.to_json().values()))

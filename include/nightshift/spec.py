@@ -53,6 +53,15 @@ def _some(duration: timedelta) -> timedelta:
     return duration
 
 
+def stretch_of(text: str) -> timedelta:
+    """Return how long ``text`` is, as declarations write it; a ValueError says what is wrong with it.
+
+    >>> stretch_of("2w").days
+    14
+    """
+    return _some(_duration(text))
+
+
 Duration = Annotated[
     timedelta,
     BeforeValidator(_duration),

@@ -1,5 +1,7 @@
 """Fields of the forms that people fill in before a run."""
 
+from collections.abc import Mapping, Sequence
+
 from airflow.sdk import Param
 
 MOMENT = (
@@ -22,6 +24,34 @@ def moment(title: str, description: str) -> Param:
 def switch(title: str, description: str, *, on: bool = False) -> Param:
     """Return a field that is on or off."""
     return Param(on, type="boolean", title=title, description=description)
+
+
+def choice(title: str, description: str, choices: Mapping[str, str]) -> Param:
+    """Return a field for one of ``choices``, by what is meant and what people read; one must be chosen."""
+    return Param(type="string", enum=list(choices), values_display=dict(choices), title=title, description=description)
+
+
+def word(title: str, description: str, *, examples: Sequence[str] = ()) -> Param:
+    """Return a field for a short text, with proposals; empty is allowed."""
+    return Param(
+        None, type=["null", "string"], maxLength=200, examples=list(examples), title=title, description=description
+    )
+
+
+def stretch(title: str, description: str) -> Param:
+    """Return a field for a length of time such as ``28d``; empty is allowed."""
+    return Param(
+        None,
+        type=["null", "string"],
+        pattern=r"^\s*([1-9]\d{0,4} *[mhdw])?\s*$",
+        title=title,
+        description=description,
+    )
+
+
+def reason(description: str) -> Param:
+    """Return a field for why; it must be filled in."""
+    return Param(type="string", minLength=1, maxLength=500, pattern=r"\S", title="Reason", description=description)
 
 
 def version(description: str) -> Param:

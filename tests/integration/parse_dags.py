@@ -7,6 +7,7 @@ import json
 import sys
 import tempfile
 from contextlib import redirect_stdout
+from copy import deepcopy
 from typing import Any
 
 HEAVY = (
@@ -78,7 +79,8 @@ def refusal(dag: Any, form: dict[str, Any]) -> str | None:
     """Return what Airflow says against a filled-in form; none if it takes it."""
     from airflow.sdk.definitions.param import ParamsDict
 
-    params = ParamsDict({name: dag.params.get_param(name) for name in dag.params})
+    # copies: what one form fills in must not be the default of the next
+    params = ParamsDict({name: deepcopy(dag.params.get_param(name)) for name in dag.params})
     try:
         params.update(form)
         params.validate()

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from factories.spec import write_spec
+from nightshift.pipelines.operate_request import Action
 from nightshift.pipelines.steps import STEPS
 from nightshift.settings import find_project
 from nightshift.spec import EXAMPLE
@@ -52,6 +53,14 @@ FORMS: dict[str, list[dict[str, Any]]] = {
     f"promote_{MODEL}": [
         {"reason": "r"}, {"reason": "r", "version": "3"}, {"reason": "r", "resume": True},
         {"reason": ""}, {"reason": "x" * 501}, {"reason": "r", "version": "latest"}, {"reason": "r", "resume": "no"},
+    ],
+    f"operate_{MODEL}": [
+        {"action": "reset", "reason": "r"},
+        {"action": "snooze", "subject": "carrier = UA", "lasts": "4w", "reason": "r"},
+        {"action": "release", "day": "2013-05-01", "reason": "r"},
+        {"reason": "r"}, {"action": "dance", "reason": "r"}, {"action": None, "reason": "r"},
+        {"action": "reset", "reason": " "}, {"action": "reset"}, {"action": "snooze", "lasts": "long", "reason": "r"},
+        {"action": "release", "day": "soon", "reason": "r"},
     ],
     f"monitor_{MODEL}": [{end: moment} for end in ("start", "end") for moment in (*GOOD_MOMENTS, *BAD_MOMENTS)],
 }  # fmt: skip
@@ -285,6 +294,15 @@ def test_nobody_promotes_by_hand_without_a_reason_or_to_what_is_no_version(parse
     refused = [form for form, said in zip(FORMS[dag], parsed["forms"][dag], strict=True) if said]
 
     assert refused == FORMS[dag][3:]
+
+
+def test_an_operator_chooses_an_action_and_says_why(parsed: dict[str, Any]) -> None:
+    dag = f"operate_{MODEL}"
+
+    refused = [form for form, said in zip(FORMS[dag], parsed["forms"][dag], strict=True) if said]
+
+    assert refused == FORMS[dag][3:]
+    assert set(parsed["dags"][dag]["form"]["action"]["schema"]["enum"]) == set(Action)
 
 
 # ---------------------------------------------------------------- never all or nothing

@@ -5,7 +5,7 @@ from typing import Any
 
 from nightshift.errors import RegistryUnavailableError
 from nightshift.ledger import Kind, Ledger
-from nightshift.pipelines.standing import blocks
+from nightshift.pipelines.standing import blocks, pause_words
 from nightshift.registry import ModelRegistry
 from nightshift.settings import Settings
 from nightshift.spec import declared_names
@@ -17,7 +17,8 @@ class Overview:
 
     ``champion`` comes from the registry, or from the ledger if it is away; then
     ``versions`` is none, for nobody knows how many there are.
-    ``blocked`` counts the windows whose days wait for a person.
+    ``blocked`` counts the windows whose days wait for a person; ``paused`` says
+    since when and by whom builds promote nothing, none if they do.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Overview:
     blocked: int
     last_verdict: str | None
     last_decision: str | None
+    paused: str | None
 
     def to_json(self) -> dict[str, Any]:
         return dict(self.__dict__)
@@ -52,6 +54,7 @@ def _overview(name: str, ledger: Ledger, registry: ModelRegistry) -> Overview:
         blocked=len(blocks(ledger.entries(name))),
         last_verdict=last["verdict"]["status"] if last else None,
         last_decision=last["decision"]["sentence"] if last else None,
+        paused=pause_words(ledger.entries(name)),
     )
 
 

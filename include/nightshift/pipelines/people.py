@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from difflib import get_close_matches
+from typing import Any
 
 from nightshift.errors import RequestError
 from nightshift.ledger import Entry, Kind, Ledger
@@ -18,16 +19,22 @@ OTHERS = (OUTPUT, "rows", "labels", "inputs")
 
 @dataclass(frozen=True)
 class Word:
-    """Who says it, why, and when."""
+    """Who says it, why, and when; in which ``run``, if by a form."""
 
     by: str
     reason: str
     at: datetime
+    run: str | None = None
 
     def __post_init__(self) -> None:
         for name, value in (("by", self.by), ("reason", self.reason)):
             if not value.strip():
                 raise RequestError(f"--{name} is empty; say who you are and why, it is kept for those who come after")
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """What an entry keeps of it."""
+        return {"by": self.by, "reason": self.reason} | ({"run": self.run} if self.run else {})
 
 
 def release(ledger: Ledger, spec: ModelSpec, moment: datetime, word: Word) -> list[Entry]:
@@ -51,7 +58,7 @@ def release(ledger: Ledger, spec: ModelSpec, moment: datetime, word: Word) -> li
             Kind.RELEASE,
             start=block.start,
             end=block.end,
-            body={"by": word.by, "reason": word.reason, "block": block.id},
+            body={**word.body, "block": block.id},
             now=word.at,
         )
         for block in held
@@ -96,16 +103,14 @@ def snooze(ledger: Ledger, spec: ModelSpec, subject: str, word: Word, *, lasts: 
 
 def wish(ledger: Ledger, spec: ModelSpec, word: Word) -> Entry:
     """Ask for a retrain; the next window that is not BROKEN asks for it, within the week's budget."""
-    body = {"by": word.by, "reason": word.reason}
-    return ledger.append(spec.name, Kind.WISH, start=word.at, end=word.at, body=body, now=word.at)
+    return ledger.append(spec.name, Kind.WISH, start=word.at, end=word.at, body=word.body, now=word.at)
 
 
 def reset(ledger: Ledger, spec: ModelSpec, word: Word) -> Entry:
     """Forgive the retrains that brought nothing: the governor may ask again, without longer rests."""
     asked = [entry.end for entry in ledger.entries(spec.name, Kind.WINDOW) if entry.body["decision"]["retrain"]]
     until = max(asked, default=word.at)
-    body = {"by": word.by, "reason": word.reason}
-    return ledger.append(spec.name, Kind.RESET, start=until, end=until, body=body, now=word.at)
+    return ledger.append(spec.name, Kind.RESET, start=until, end=until, body=word.body, now=word.at)
 
 
 def _say(
@@ -119,7 +124,7 @@ def _say(
     *,
     levels: dict[str, float | None] | None,
 ) -> Entry:
-    body = {"subject": subject, "by": word.by, "reason": word.reason}
+    body = {**word.body, "subject": subject}
     return ledger.append(
         spec.name,
         kind,

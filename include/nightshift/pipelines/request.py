@@ -79,10 +79,10 @@ class BuildRequest:
         RequestError
             If somebody asked for a moment that the source's calendar does not reach, or by a field that is none.
         """
-        _check_fields(asked.form, ("as_of", "reason", "promote", "allow_unreproducible"))
+        check_fields(asked.form, ("as_of", "reason", "promote", "allow_unreproducible"))
         event = asked.events[-1] if asked.events else {}
         named = asked.form.get("as_of") or event.get("as_of")
-        as_of = _moment("as_of", named) if named else _by_clock(spec, asked)
+        as_of = moment_of("as_of", named) if named else _by_clock(spec, asked)
         if named:
             _check_calendar(spec, "as_of", as_of)
         return cls(
@@ -133,10 +133,10 @@ class MonitorRequest:
             If the window is empty or outside the source's calendar although somebody asked for it,
             or it was asked for by a field that is none.
         """
-        _check_fields(asked.form, ("start", "end", "allow_unreproducible"))
+        check_fields(asked.form, ("start", "end", "allow_unreproducible"))
         named = asked.form.get("start") or asked.form.get("end")
-        end = _moment("end", asked.form["end"]) if asked.form.get("end") else None
-        start = _moment("start", asked.form["start"]) if asked.form.get("start") else None
+        end = moment_of("end", asked.form["end"]) if asked.form.get("end") else None
+        start = moment_of("start", asked.form["start"]) if asked.form.get("start") else None
         if start and not end:
             end = start + spec.monitor.window
         end = end or _by_clock(spec, asked, grid=min(spec.monitor.window, DAY))
@@ -199,7 +199,7 @@ class ReproduceRequest(VersionRequest):
         RequestError
             If it was asked for by a field that is none, or by a version that is no number.
         """
-        _check_fields(asked.form, ("version", "reason"))
+        check_fields(asked.form, ("version", "reason"))
         version = _version(asked.form, nobody="the champion")
         return cls(version, str(asked.form.get("reason") or ""), asked.cause, asked.user)
 
@@ -223,7 +223,7 @@ class PromoteRequest(VersionRequest):
         RequestError
             If there is no reason, a field that is none, a version that is no number, or both a version and ``resume``.
         """
-        _check_fields(asked.form, ("version", "reason", "resume", "despite_contract"))
+        check_fields(asked.form, ("version", "reason", "resume", "despite_contract"))
         version, reason = _version(asked.form, nobody="the one before"), str(asked.form.get("reason") or "").strip()
         resume = bool(asked.form.get("resume"))
         if not reason:
@@ -253,7 +253,7 @@ def _by_clock(spec: ModelSpec, asked: Asked, *, grid: timedelta = DAY) -> dateti
     return moment
 
 
-def _check_fields(form: Mapping[str, Any], known: tuple[str, ...]) -> None:
+def check_fields(form: Mapping[str, Any], known: tuple[str, ...]) -> None:
     """Refuse what Airflow lets through: whoever misspells ``promote`` in a call would promote."""
     for name in sorted(form.keys() - set(known)):
         near = get_close_matches(name, known, n=1)
@@ -271,7 +271,8 @@ def _check_calendar(spec: ModelSpec, field: str, moment: datetime) -> None:
         )
 
 
-def _moment(field: str, value: Any) -> datetime:
+def moment_of(field: str, value: Any) -> datetime:
+    """Return the moment that a field of a form names, UTC; a RequestError says what would name one."""
     try:
         moment = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
     except ValueError:

@@ -80,6 +80,14 @@ def pause(entries: Sequence[Entry]) -> Entry | None:
     return told[-1] if told and told[-1].kind is Kind.PAUSE else None
 
 
+def pause_words(entries: Sequence[Entry]) -> str | None:
+    """Say that builds promote nothing, since when, by whom and why; none if they do."""
+    standing = pause(entries)
+    if standing is None:
+        return None
+    return f"since {standing.at:%Y-%m-%d %H:%M} by {standing.body['user'] or 'a person'}: {standing.body['reason']}"
+
+
 def reset(entries: Sequence[Entry]) -> datetime | None:
     """Return up to which moment a person forgave the retrains that brought nothing; none if never."""
     return max((entry.end for entry in of_kind(entries, Kind.RESET)), default=None)

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 from nightshift.errors import NightshiftError, UnavailableError
+from nightshift.pipelines.operate_request import OperateRequest
 from nightshift.pipelines.request import Asked, BuildRequest, MonitorRequest, PromoteRequest, ReproduceRequest
 from nightshift.pipelines.work import Outcome, Then, Work
 from nightshift.runs import RunFolder
@@ -30,11 +31,19 @@ STEPS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             ("recall", "check_out", "install", "fetch", "rebuild", "certify"), "reproduce"
         ),
         "promote": {"preflight": "preflight", "promote": "promote"},
+        "operate": {"operate": "operate"},
     }
 )  # fmt: skip
 """The steps of each pipeline, in an order in which they can run, and the module of each."""
-REQUESTS: Mapping[str, type[BuildRequest | MonitorRequest | ReproduceRequest | PromoteRequest]] = MappingProxyType(
-    {"build": BuildRequest, "monitor": MonitorRequest, "reproduce": ReproduceRequest, "promote": PromoteRequest}
+Request = BuildRequest | MonitorRequest | ReproduceRequest | PromoteRequest | OperateRequest
+REQUESTS: Mapping[str, type[Request]] = MappingProxyType(
+    {
+        "build": BuildRequest,
+        "monitor": MonitorRequest,
+        "reproduce": ReproduceRequest,
+        "promote": PromoteRequest,
+        "operate": OperateRequest,
+    }
 )
 """What each pipeline can be asked for."""
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from nightshift.errors import RequestError
 from nightshift.ledger import Entry, Kind
-from nightshift.pipelines.standing import blocks, of_kind, quiets
+from nightshift.pipelines.standing import blocks, of_kind, pause_words, quiets
 from nightshift.verdict import Check, Status, Verdict
 
 SPOKEN = (Kind.BLOCK, Kind.RELEASE, Kind.ACCEPTANCE, Kind.SNOOZE)
@@ -52,6 +52,7 @@ def explain(entries: Sequence[Entry], entry: Entry) -> dict[str, Any]:
         "rule": body["decision"]["rule"],
         "trigger": body["decision"].get("trigger"),
         "because": body["decision"]["sentence"],
+        "paused": pause_words(entries),
         "blocked": window in {(block.start, block.end) for block in blocks(entries)},
         "quiet": {subject: quiet.words for subject, quiet in quiets(entries, end=entry.end).items()},
         "said": [_said(one) for one in of_kind(entries, *SPOKEN) if (one.start, one.end) == window],
@@ -80,6 +81,9 @@ def lines(told: Mapping[str, Any]) -> Iterator[str]:
     if told["helped"]:
         yield f"  since then: {told['helped']['sentence']}"
     yield from (f"  {word}" for word in told["said"])
+    if told["paused"]:
+        yield f"  builds promote nothing {told['paused']}"
+        yield f"      to go on: promote_{told['model']}, Resume automatic promotion"
     if told["blocked"]:
         yield f"  its days are kept from training until: nightshift release {told['model']} {told['start'][:10]}"
     if len(told["judgements"]) > 1:

@@ -60,7 +60,7 @@ def play(monkeypatch: pytest.MonkeyPatch) -> Play:
 
 
 def asked(**form: Any) -> Asked:
-    return Asked.by_person(now=a_day(151), **form)
+    return Asked.by_person(now=a_day(151), user="ada", **form)
 
 
 @pytest.mark.parametrize(("pipeline", "name"), [(pipeline, name) for pipeline in STEPS for name in STEPS[pipeline]])
@@ -96,7 +96,7 @@ def test_all_steps_run_in_their_order_and_say_what_they_did(settings: Settings, 
     stage, heard = play(), []
     work = open_work(pipeline, model="bikes", run_id="1", settings=settings)
 
-    form = {"reason": "test"} if pipeline == "promote" else {}
+    form = {"promote": {"reason": "test"}, "operate": {"reason": "test", "action": "reset"}}.get(pipeline, {})
 
     last = run_all(pipeline, work, asked(**form), say=lambda name, outcome: heard.append((name, outcome.sentence)))
 
