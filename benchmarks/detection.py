@@ -1,0 +1,399 @@
+"""How well `nightshift replay` tells what moved, what broke and what harms: `.venv/bin/python benchmarks/detection.py`.
+
+Draws references and windows from families whose drift is known (flights, and
+synthetic ones whose shape follows from a seed), runs the real replay on the
+files, and prints one table: target, measured, number of windows, and the 95 %
+interval (Wilson). ``--tune`` draws other families than the reported run, so that
+nothing that is reported was looked at while thresholds were chosen.
+"""
+
+import argparse
+import json
+import math
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from _windows import (
+    CATEGORICAL,
+    FAMILIES,
+    NUMERIC,
+    Plant,
+    World,
+    fahrenheit,
+    put,
+    scaled,
+    shifted,
+    shuffled,
+    stuck,
+    times,
+    world,
+    written,
+)
+from scipy import stats
+
+from nightshift.replay.files import replay_files
+
+SIZES = (300, 1500)
+REFERENCE_ROWS = 10_000
+TUNING, REPORTED = 100, 900
+SMALL: dict[str, tuple[str, Plant]] = {
+    "shift 0.25": (NUMERIC, shifted(0.25)),
+    "scale 1.3": (NUMERIC, scaled(1.3)),
+    "missing 5 %": (NUMERIC, put(np.nan, 0.05)),
+    "sentinel 2 %": (NUMERIC, put(-999.0, 0.02)),
+    "minus one 2 %": (NUMERIC, put(-1.0, 0.02)),
+    "category 2 %": (CATEGORICAL, put("never seen", 0.02)),
+    "x100 in 5 %": (NUMERIC, times(100.0, 0.05)),
+    "stuck quarter": (NUMERIC, stuck(0.25)),
+}
+LARGE: dict[str, tuple[str, Plant]] = {
+    "shift 1": (NUMERIC, shifted(1.0)),
+    "scale 2": (NUMERIC, scaled(2.0)),
+    "missing 30 %": (NUMERIC, put(np.nan, 0.3)),
+    "null category": (CATEGORICAL, put(None, 0.3)),
+    "sentinel 20 %": (NUMERIC, put(-999.0, 0.2)),
+    "category 20 %": (CATEGORICAL, put("never seen", 0.2)),
+    "all stuck": (NUMERIC, stuck(1.0)),
+    "x1.609": (NUMERIC, times(1.609344, 1.0)),
+    "x1000": (NUMERIC, times(1000.0, 1.0)),
+    "/60": (NUMERIC, times(1 / 60, 1.0)),
+    "Fahrenheit": (NUMERIC, fahrenheit),
+    "text": (NUMERIC, written),
+}
+HARMING: dict[str, Plant] = {
+    "shift 0.5": shifted(0.5),
+    "shift 1.5": shifted(1.5),
+    "shift -1.5": shifted(-1.5),
+    "scale 2": scaled(2.0),
+    "missing 30 %": put(np.nan, 0.3),
+    "sentinel 20 %": put(-999.0, 0.2),
+    "half stuck": stuck(0.5),
+    "shuffled": shuffled,
+    "x1000": times(1000.0, 1.0),
+}
+DRIFTS = {"shift 0.25", "scale 1.3", "shift 1", "scale 2", "category 2 %", "category 20 %"}
+"""What a model could learn from; the other plants are faults on the way."""
+UNITS = ("x1.609", "x1000", "/60", "Fahrenheit")
+
+
+@dataclass
+class Window:
+    """A window, what was planted in it, and how much worse the model really is on it (in standard errors)."""
+
+    kind: str
+    rows: pd.DataFrame
+    column: str | None = None
+    harm: float = 0.0
+    answer: dict[str, Any] = field(default_factory=dict)
+
+
+def main() -> None:
+    asked = _arguments()
+    seed = TUNING if asked.tune else REPORTED
+    found: list[tuple[str, int, Window]] = []
+    delays: dict[int, list[float]] = defaultdict(list)
+    seconds: dict[int, list[float]] = defaultdict(list)
+    for name in asked.families.split(","):
+        for turn in range(asked.worlds):
+            here, chance = world(name, seed + turn), np.random.default_rng([seed, turn, 7])
+            print(f"{name} {turn}: {', '.join(here.important)} matter most", file=sys.stderr)
+            for size in SIZES:
+                windows = list(_windows(here, size, chance, quiet=asked.quiet, each=asked.each))
+                seconds[size].append(_judge(here, windows, chance, ordered=False) / len(windows))
+                found.extend((name, size, window) for window in windows)
+                for _ in range(asked.ramps):
+                    delays[size].append(_ramp(here, size, chance))
+    for size in SIZES:
+        found.extend(("flights by time", size, one) for one in _ordered_flights(size, seed))
+    _print(found, delays, seconds, by_family=asked.by_family)
+    if asked.out:
+        asked.out.write_text(json.dumps([_row(name, size, one) for name, size, one in found]))
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--tune", action="store_true", help="draw the families that thresholds are chosen on")
+    parser.add_argument("--families", default=",".join(FAMILIES))
+    parser.add_argument("--worlds", type=int, default=2, help="how many of each family")
+    parser.add_argument("--quiet", type=int, default=40, help="quiet windows of each world and size")
+    parser.add_argument("--each", type=int, default=6, help="windows of each plant, world and size")
+    parser.add_argument("--ramps", type=int, default=2, help="ramps of each world and size")
+    parser.add_argument("--by-family", action="store_true")
+    parser.add_argument("--out", type=Path, help="write every window's answer here")
+    return parser.parse_args()
+
+
+# ---------------------------------------------------------------- windows
+def _windows(here: World, size: int, chance: np.random.Generator, *, quiet: int, each: int) -> Iterator[Window]:
+    yield from (Window("quiet", _answered(here, here.draw(size, chance))) for _ in range(quiet))
+    for kind, (of, plant) in (SMALL | LARGE).items():
+        for _ in range(each):
+            column = _column(here, of, chance)
+            if column:
+                yield _harmed(here, kind, plant(here.draw(size, chance), column, chance), column)
+    bound = _bound(here)
+    for _ in range(2 * each):
+        if bound:
+            column = str(chance.choice(bound))
+            yield _harmed(here, "bond", shuffled(here.draw(size, chance), column, chance), column)
+        yield _harmed(here, "labels", _relabelled(here, here.draw(size, chance), chance))
+        yield _harmed(here, "honest drift", here.draw(size, chance, tilt=_tilt(here, chance)))
+    yield from (_perhaps_harmed(here, size, chance) for _ in range(6 * each))
+    yield from (Window(f"hostile {kind}", rows) for kind, rows in _hostile(_answered(here, here.draw(size, chance))))
+
+
+def _answered(here: World, rows: pd.DataFrame) -> pd.DataFrame:
+    return here.answered(rows)
+
+
+def _harmed(here: World, kind: str, rows: pd.DataFrame, column: str | None = None) -> Window:
+    answered = here.answered(rows)
+    errors, usual = here.error(answered), here.usual_error
+    return Window(kind, answered, column, float((errors.mean() - usual.mean()) / (usual.std() / math.sqrt(len(rows)))))
+
+
+def _perhaps_harmed(here: World, size: int, chance: np.random.Generator) -> Window:
+    """Return a window with a drift that harms or does not: by what moved, how far, and whether labels go along."""
+    if chance.random() < 0.4:
+        return _harmed(here, "harm?", here.draw(size, chance, tilt=_tilt(here, chance)))
+    numbers = [name for name, kind in here.kinds.items() if kind == NUMERIC]
+    among = [name for name in numbers if (name in here.important) == (chance.random() < 0.7)] or numbers
+    column, plants = str(chance.choice(among)), (*HARMING.values(),)
+    return _harmed(
+        here, "harm?", plants[int(chance.integers(len(plants)))](here.draw(size, chance), column, chance), column
+    )
+
+
+def _column(here: World, of: str, chance: np.random.Generator) -> str | None:
+    columns = [name for name, kind in here.kinds.items() if kind == of and here.pool[name].nunique() > (of == NUMERIC)]
+    numbers = [
+        name for name in columns if of == CATEGORICAL or here.pool[name].value_counts(normalize=True).max() < 0.5
+    ]
+    return str(chance.choice(numbers)) if numbers else None
+
+
+def _bound(here: World) -> list[str]:
+    """Return the columns whose ranks go with those of another; nobody sees the rest come loose."""
+    numbers = [name for name, kind in here.kinds.items() if kind == NUMERIC]
+    seen = here.pool[numbers][:5000].rank().fillna(2500).corr().abs().to_numpy() - np.eye(len(numbers))
+    return [name for name, most in zip(numbers, seen.max(axis=0), strict=True) if most > 0.6]
+
+
+def _relabelled(here: World, rows: pd.DataFrame, chance: np.random.Generator) -> pd.DataFrame:
+    """Return rows whose labels mean something else for about a third of the inputs."""
+    target, pool = rows["target"].copy(), here.pool["target"]
+    turned = chance.random(len(rows)) < 0.35
+    if here.task == "regression":
+        return rows.assign(target=np.where(turned, target + 1.5 * pool.std(), target))
+    classes = np.sort(pool.unique())
+    return rows.assign(target=np.where(turned, classes[(target + 1) % len(classes)], target))
+
+
+def _tilt(here: World, chance: np.random.Generator) -> np.ndarray:
+    name = str(chance.choice([one for one, kind in here.kinds.items() if kind == NUMERIC]))
+    ranks = here.pool[name].rank(pct=True).fillna(0.5).to_numpy() - 0.5
+    strength = float(chance.choice([-1, 1])) * chance.uniform(2, 6)
+    return np.asarray(strength * ranks)
+
+
+def _hostile(quiet: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    first = quiet.columns[0]
+    yield "empty", quiet[:0]
+    yield "one row", quiet[:1]
+    yield "all null", quiet.assign(**dict.fromkeys(quiet))
+    yield "null column", quiet.assign(**{first: np.nan})
+    yield "constant", pd.concat([quiet[:1]] * len(quiet), ignore_index=True)
+    yield "infinite", quiet.assign(**{first: np.inf})
+    yield "missing", quiet.drop(columns=first)
+    yield "extra", quiet.assign(more=1)
+    yield "text", quiet.assign(**{first: "text"})
+    yield "dates", quiet.assign(**{first: pd.Timestamp("2024-01-01")})
+    yield "flags", quiet.assign(**{first: True})
+    yield "no answers", quiet.drop(columns=[name for name in quiet if name.startswith(("pred", "prob"))])
+    yield "null answers", quiet.assign(prediction=None)
+    many = pd.concat([quiet] * (100_000 // len(quiet) + 1), ignore_index=True)[:100_000]
+    yield "100,000 categories", many.assign(**{first: [f"c{place}" for place in range(100_000)]})
+    yield "huge", quiet.assign(**{first: 1e308})
+
+
+def _ramp(here: World, size: int, chance: np.random.Generator) -> float:
+    """Return for how many windows after its first a ramp of 0.1 deviations a window went unnoticed."""
+    column = _column(here, NUMERIC, chance)
+    assert column
+    deviation = here.pool[column].std()
+    windows = []
+    for step in (0, 0, 0, *range(1, 9)):
+        rows = here.draw(size, chance)
+        windows.append(
+            Window(f"ramp {step}", here.answered(rows.assign(**{column: rows[column] + 0.1 * step * deviation})))
+        )
+    _judge(here, windows, chance, ordered=True)
+    noticed = [place for place, one in enumerate(windows[3:]) if one.answer["drift"]]
+    return float(noticed[0] if noticed else 8)
+
+
+def _ordered_flights(size: int, seed: int) -> list[Window]:
+    """Return quiet windows of flights in order of time: every fourth stretch of what the rest is the reference of."""
+    here = world("flights", seed, ordered=True)
+    stretches = [here.pool.iloc[start : start + size] for start in range(0, min(len(here.pool), 60 * size), size)][:60]
+    windows = [Window("quiet by time", here.answered(rows)) for rows in stretches[2::4]]
+    reference = pd.concat([rows for place, rows in enumerate(stretches) if place % 4 != 2])
+    _judge(here, windows, np.random.default_rng(seed), ordered=True, reference=reference)
+    return windows
+
+
+# ---------------------------------------------------------------- judging
+def _judge(
+    here: World, windows: list[Window], chance: np.random.Generator, *, ordered: bool,
+    reference: pd.DataFrame | None = None,
+) -> float:  # fmt: skip
+    """Let the real replay answer every window, without and (for labels) with labels; return seconds."""
+    with TemporaryDirectory() as given:
+        folder = Path(given)
+        rows = reference if reference is not None else here.draw(REFERENCE_ROWS, chance)
+        here.answered(rows).to_parquet(folder / "r.parquet", index=False)
+        classes = sorted(here.pool["target"].unique().tolist()) if here.task != "regression" else []
+        sizes = sorted({len(one.rows) for one in windows if one.kind.startswith(("quiet", "ramp"))})
+        content = {
+            "features": here.kinds,
+            "task": here.task,
+            "ordered": ordered,
+            "window_rows": sizes,
+            "classes": classes,
+        }
+        (folder / "s.json").write_text(json.dumps(content))
+        (folder / "windows").mkdir()
+        (folder / "labels").mkdir()
+        for place, one in enumerate(windows):
+            name = f"w{place:04}.parquet"
+            one.rows.drop(columns="target", errors="ignore").to_parquet(folder / "windows" / name, index=False)
+            if "target" in one.rows:
+                one.rows[["target"]].to_parquet(folder / "labels" / name, index=False)
+        start = time.perf_counter()
+        answers = replay_files(folder / "r.parquet", folder / "windows", folder / "s.json")
+        seconds = time.perf_counter() - start
+        labelled = {} if ordered else replay_files(
+            folder / "r.parquet", folder / "windows", folder / "s.json", labels=folder / "labels"
+        )  # fmt: skip
+    for place, one in enumerate(windows):
+        name = f"w{place:04}"
+        one.answer = {**answers[name], "labelled": labelled.get(name, {}).get("performance")}
+    return seconds
+
+
+# ---------------------------------------------------------------- the table
+def _print(
+    found: list[Any], delays: dict[int, list[float]], seconds: dict[int, list[float]], *, by_family: bool
+) -> None:
+    print(f"| what | windows of | target | measured | n | 95 % interval |\n|{'---|' * 6}")
+    for size in SIZES:
+        here = [(name, one) for name, rows, one in found if rows == size]
+        _print_size(here, size)
+        late = delays[size]
+        if late:
+            low, high = np.percentile(
+                np.random.default_rng(0).choice(late, (2000, len(late))).mean(axis=1), [2.5, 97.5]
+            )
+            interval = f"{low:.2f} – {high:.2f}"
+            print(f"| until a ramp is noticed | {size:,} | <= 1 | {np.mean(late):.2f} | {len(late)} | {interval} |")
+        if seconds[size]:
+            print(f"| seconds a window | {size:,} | <= 0.1 | {np.mean(seconds[size]):.3f} | | |")
+        if by_family:
+            for name in sorted({name for name, _ in here}):
+                print(f"\n--- {name}")
+                _print_size([(one, window) for one, window in here if one == name], size)
+            print()
+
+
+def _print_size(here: list[tuple[str, Window]], size: int) -> None:
+    by_kind: dict[str, list[Window]] = defaultdict(list)
+    for _, one in here:
+        by_kind[one.kind].append(one)
+    quiet, planted = by_kind["quiet"], [one for kind in SMALL | LARGE for one in by_kind[kind]]
+    few = 0.8 if size <= 300 else 0.9
+    _line("quiet, drift", size, "<= 1 %", [one.answer["drift"] for one in quiet])
+    _line("quiet, anything at all", size, "<= 1 %", [one.answer["verdict"] != "HEALTHY" for one in quiet])
+    by_time = by_kind["quiet by time"]
+    _line("quiet flights by time", size, "<= 1 %", [one.answer["drift"] for one in by_time])
+    _line("quiet, performance without labels", size, "<= 1 %", [one.answer["performance"] for one in quiet])
+    _line("quiet, performance with labels", size, "<= 1 %", [one.answer["labelled"] for one in quiet])
+    for group, least in ((SMALL, f">= {few:.0%}"), (LARGE, ">= 99 %")):
+        for kind in group:
+            _line(kind, size, least, [one.answer["drift"] for one in by_kind[kind]])
+    _line("all small", size, f">= {few:.0%}", [one.answer["drift"] for kind in SMALL for one in by_kind[kind]])
+    _line("all large", size, ">= 99 %", [one.answer["drift"] for kind in LARGE for one in by_kind[kind]])
+    _line(
+        "broken bond", size, ">= 85 %" if size <= 300 else ">= 95 %", [one.answer["drift"] for one in by_kind["bond"]]
+    )
+    _line("changed labels, labels in", size, ">= 90 %", [one.answer["labelled"] for one in by_kind["labels"]])
+    _line("changed labels, before", size, "<= 1 %", [_speaks(one) for one in by_kind["labels"]])
+    heard = [one for one in planted if one.answer["drift"]]
+    _line("right column named", size, ">= 95 %", [one.answer["columns"][one.column] for one in heard])
+    others = [sum(one.answer["columns"].values()) - one.answer["columns"][one.column] for one in heard]
+    print(f"| other columns named | {size:,} | <= 0.1 | {np.mean(others):.3f} | {len(others)} | |") if others else None
+    told = [one for one in (*heard, *by_kind["honest drift"]) if one.answer["drift"]]
+    right = [one.answer["verdict"] == "BROKEN" if _broken(one) else one.answer["verdict"] != "BROKEN" for one in told]
+    _line("BROKEN against DRIFTED", size, ">= 95 %", right)
+    _line("  of faults", size, "", [ok for one, ok in zip(told, right, strict=True) if _broken(one)])
+    _line(
+        "  of whole columns in another unit",
+        size,
+        "",
+        [one.answer["verdict"] == "BROKEN" for one in told if one.kind in UNITS],
+    )
+    _line("  of drifts", size, "", [ok for one, ok in zip(told, right, strict=True) if not _broken(one)])
+    _harm_lines(by_kind["harm?"], size)
+    _line(
+        "hostile answered",
+        size,
+        "100 %",
+        [
+            bool(one.answer.get("verdict")) and "cannot be judged" not in str(one.answer["reasons"])
+            for kind in by_kind
+            if kind.startswith("hostile")
+            for one in by_kind[kind]
+        ],
+    )
+
+
+def _speaks(one: Window) -> bool:
+    return bool(one.answer["drift"] or one.answer["performance"])
+
+
+def _broken(one: Window) -> bool:
+    return one.kind not in DRIFTS and one.kind != "honest drift"
+
+
+def _harm_lines(drifted: list[Window], size: int) -> None:
+    """Print precision and recall of alarms without labels, where harm is a mean error three standard errors up."""
+    harmed = [one.harm > 3 for one in drifted]
+    alarmed = [bool(one.answer["performance"]) for one in drifted]
+    _line("windows that really are harmed", size, "", harmed)
+    _line("harm precision", size, ">= 75 %", [h for a, h in zip(alarmed, harmed, strict=True) if a])
+    _line("harm recall", size, ">= 80 %", [a for a, h in zip(alarmed, harmed, strict=True) if h])
+
+
+def _line(what: str, size: int, target: str, hits: list[Any]) -> None:
+    if hits:
+        count, rows = sum(map(bool, hits)), len(hits)
+        low, high = stats.binomtest(count, rows).proportion_ci(method="wilson")
+        share, limit = count / rows, float(target.split()[1]) / 100 if len(target.split()) > 2 else None
+        missed = limit is not None and (share > limit if target.startswith("<") else share < limit)
+        mark = " **missed**" if missed else ""
+        print(f"| {what} | {size:,} | {target} | {share:.1%}{mark} | {rows} | {low:.1%} – {high:.1%} |")
+
+
+def _row(family: str, size: int, one: Window) -> dict[str, Any]:
+    return {"family": family, "size": size, "kind": one.kind, "column": one.column, "harm": one.harm, **one.answer}
+
+
+if __name__ == "__main__":
+    main()
