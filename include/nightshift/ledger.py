@@ -130,7 +130,7 @@ class Ledger:
         if kind:
             query = query.where(ENTRIES.c.kind == str(kind))
         with self._transaction() as connection:
-            return [_entry(row) for row in connection.execute(query).mappings()]
+            return [entry_of(row) for row in connection.execute(query).mappings()]
 
     def windows(self, model: str) -> list[Entry]:
         """Return the latest judgement of each window, by window; earlier ones stay in :meth:`entries`."""
@@ -226,7 +226,8 @@ def _queue_writers(connection: sql.Connection) -> None:
     connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({LOCK})")
 
 
-def _entry(row: Any) -> Entry:
+def entry_of(row: Any) -> Entry:
+    """Return a row of :data:`ENTRIES`, by column name, as an entry."""
     return Entry(
         id=row["id"],
         model=row["model"],

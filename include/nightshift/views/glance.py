@@ -1,0 +1,87 @@
+"""All models at a glance: who answers, since when, what the last nights were, and what waits for a person."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from nightshift.ledger import Entry, Kind
+from nightshift.pipelines.history import Reign, reigns
+from nightshift.pipelines.standing import blocks, pause
+from nightshift.settings import Settings
+from nightshift.spec import declared_names
+from nightshift.verdict import SEVERITY, Status
+from nightshift.views.night import Night
+from nightshift.views.reading import LedgerReader
+
+NIGHTS = 28
+"""So many windows tell whether the last one is odd or usual."""
+
+
+@dataclass(frozen=True)
+class Glance:
+    """One model on one line.
+
+    ``nights`` are the last windows, oldest first. ``learned_until`` is the
+    moment, in the model's own time, up to which the champion learned.
+    ``is_declared`` is false of a model that only the ledger still knows.
+    """
+
+    name: str
+    is_declared: bool
+    champion: Reign | None
+    learned_until: datetime | None
+    nights: tuple[Night, ...]
+    blocked: int
+    paused: Entry | None
+
+    @property
+    def last(self) -> Night | None:
+        """The newest window; none if there was none yet."""
+        return self.nights[-1] if self.nights else None
+
+    @property
+    def asks(self) -> str:
+        """Why somebody should look, after the model's name; empty if all is well."""
+        if self.last is not None and self.last.status is not Status.HEALTHY:
+            return f"is {self.last.status}"
+        if self.blocked:
+            return f"keeps {self.blocked} window{'s' if self.blocked > 1 else ''} from training"
+        return "promotes nothing by itself" if self.paused else ""
+
+
+def glances(settings: Settings, ledger: LedgerReader, *, nights: int = NIGHTS) -> list[Glance]:
+    """Return all models, declared or remembered: those first that ask for a person, the worst of them on top."""
+    declared = set(declared_names(settings.specs))
+    windows, others = ledger.newest_windows(nights), _by_model(ledger.beside_windows())
+    found = [
+        glance(name, windows.get(name, []), others.get(name, []), is_declared=name in declared)
+        for name in sorted(declared | windows.keys() | others.keys())
+    ]
+    return sorted(found, key=_urgency)
+
+
+def glance(name: str, windows: Iterable[Entry], others: list[Entry], *, is_declared: bool) -> Glance:
+    """Return one model at a glance, from its newest windows and all its other entries."""
+    history = reigns(others)
+    learned = [entry.end for entry in others if entry.kind is Kind.PROMOTION]
+    return Glance(
+        name=name,
+        is_declared=is_declared,
+        champion=history[-1] if history else None,
+        learned_until=learned[-1] if learned else None,
+        nights=tuple(Night.of(entry) for entry in windows),
+        blocked=len(blocks(others)),
+        paused=pause(others),
+    )
+
+
+def _urgency(one: Glance) -> tuple[bool, int, str]:
+    severity = SEVERITY.index(one.last.status) if one.last else 0
+    return not one.asks, -severity, one.name
+
+
+def _by_model(entries: Iterable[Entry]) -> dict[str, list[Entry]]:
+    found: dict[str, list[Entry]] = {}
+    for entry in entries:
+        found.setdefault(entry.model, []).append(entry)
+    return found
