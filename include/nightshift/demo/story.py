@@ -219,7 +219,8 @@ def _watch(stage: Stage, run: DagRun, title: str, seconds: float) -> None:
 
 
 def _judged(stage: Stage, start: datetime) -> Entry | None:
-    return next((entry for entry in stage.ledger.windows(stage.spec.name) if entry.start == start), None)
+    end = start + stage.spec.monitor.window  # a person may have judged other windows that begin as early
+    return next((one for one in stage.ledger.windows(stage.spec.name) if (one.start, one.end) == (start, end)), None)
 
 
 def _is_for(run: DagRun, start: datetime) -> bool:
