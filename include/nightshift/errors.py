@@ -76,6 +76,10 @@ class ProfileError(NightshiftError):
     """A stored profile cannot be read, or belongs to other columns."""
 
 
+class RowsError(NightshiftError):
+    """A file or a query does not give rows: it is missing, damaged, or of another kind."""
+
+
 class ContractError(NightshiftError):
     """A contract cannot be read or derived."""
 

@@ -15,7 +15,7 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
-KEPT = 1024
+KEPT = 4096
 SPACE = 2**32
 _WORD = np.dtype(">u4")
 
@@ -33,7 +33,12 @@ class Distinct:
     @classmethod
     def of_numbers(cls, values: np.ndarray) -> Self:
         """Return the sketch of finite numbers, float64; 0.0 and -0.0 are one."""
-        return cls._of(mixed((values + 0.0).view(np.uint64)))
+        return cls.of_words((values + 0.0).view(np.uint64))
+
+    @classmethod
+    def of_words(cls, words: np.ndarray) -> Self:
+        """Return the sketch of 64-bit words, uint64, each of which stands for a value."""
+        return cls._of(mixed(words))
 
     @classmethod
     def of_names(cls, names: Sequence[str]) -> Self:
@@ -45,8 +50,13 @@ class Distinct:
         return cls(_smallest((hashes >> np.uint64(32)).astype(np.uint32)))
 
     @property
+    def is_exact(self) -> bool:
+        """Whether all values are there, not only those with the smallest hashes."""
+        return len(self.hashes) < KEPT * _WORD.itemsize
+
+    @property
     def estimate(self) -> int:
-        """How many different values; exact up to :data:`KEPT`, beyond it within some 3 % (one standard error)."""
+        """How many different values; exact up to :data:`KEPT`, beyond it within some 1.6 % (one standard error)."""
         kept = np.frombuffer(self.hashes, _WORD)
         return len(kept) if len(kept) < KEPT else round((KEPT - 1) / ((int(kept[-1]) + 0.5) / SPACE))
 

@@ -10,6 +10,7 @@ from nightshift.errors import BinsDifferError
 from nightshift.profile.cells import Cells, cells_of
 from nightshift.profile.distinct import Distinct
 from nightshift.profile.often import Often
+from nightshift.profile.runs import Runs
 from nightshift.spec import Kind
 
 BINS = 100
@@ -23,6 +24,8 @@ FINE = 2.0**-20
 """Moments are sums of whole numbers in units of at most this part of the reference's deviation."""
 FAR = 2.0**36
 """What lies further from the centre than so many units (65,536 deviations) counts as lying there."""
+MANY = 2**26
+"""Of so many rows the sums of squares are taken in whole numbers of any size."""
 
 
 @dataclass(frozen=True)
@@ -79,33 +82,34 @@ class FeatureProfile:
         own = cls(kind, cells.rows, cells.missing, cells.foreign, types=cells.types)
         return own._with_names(cells) if kind is Kind.CATEGORICAL else own._with_numbers(cells, bins_of)
 
+    @classmethod
+    def of_runs(cls, runs: Runs, counted: Cells, *, bins_of: "FeatureProfile | None" = None) -> Self:
+        """Return the profile of numbers given by their runs; ``counted`` says what else there was."""
+        own = cls(Kind.NUMERIC, counted.rows, counted.missing, counted.foreign, types=counted.types)
+        return own._with_runs(runs, bins_of)
+
     def _with_numbers(self, cells: Cells, bins_of: "FeatureProfile | None") -> Self:
-        ordered = np.sort(cells.numbers[~np.isnan(cells.numbers)])
-        values = ordered[np.isfinite(ordered)] if len(ordered) and np.isinf(ordered[[0, -1]]).any() else ordered
-        grid = bins_of or grid_of(values)
-        edges = np.array(grid.edges)
-        places = [0, *np.searchsorted(values, edges, side="left").tolist(), len(values)]
-        total, squares = _moments(values, grid.centre, grid.unit)
-        starts = (
-            np.flatnonzero(np.concatenate(([True], values[1:] != values[:-1]))) if len(values) else np.empty(0, int)
-        )
-        different, counts = values[starts], np.diff(starts, append=len(values))
-        below, at_most = np.searchsorted(values, 0.0, side="left"), np.searchsorted(values, 0.0, side="right")
+        return self._with_runs(Runs.of(cells.numbers[~np.isnan(cells.numbers)]), bins_of)
+
+    def _with_runs(self, runs: Runs, bins_of: "FeatureProfile | None") -> Self:
+        grid = bins_of or grid_of(runs)
+        total, squares = _moments(runs, grid.centre, grid.unit)
+        below, at_most = (int(runs.below(np.zeros(1), side=side)[0]) for side in ("left", "right"))
         return replace(
             self,
-            infinite=len(ordered) - len(values),
-            zeros=int(at_most - below),
-            negative=int(below),
-            lowest=float(values[0]) + 0.0 if len(values) else None,
-            highest=float(values[-1]) + 0.0 if len(values) else None,
+            infinite=runs.infinite,
+            zeros=at_most - below,
+            negative=below,
+            lowest=float(runs.values[0]) + 0.0 if len(runs) else None,
+            highest=float(runs.values[-1]) + 0.0 if len(runs) else None,
             edges=grid.edges,
-            bins=tuple(np.diff(places).tolist()),
+            bins=tuple(np.diff(runs.below(np.array(grid.edges)), prepend=0, append=runs.rows).tolist()),
             centre=grid.centre,
             unit=grid.unit,
             total=total,
             squares=squares,
-            often=Often.of_runs(different, counts, room=OFTEN),
-            distinct=Distinct.of_numbers(different),
+            often=Often.of_runs(runs.values, runs.counts, room=OFTEN),
+            distinct=runs.distinct or Distinct.of_numbers(runs.values),
         )
 
     def _with_names(self, cells: Cells) -> Self:
@@ -146,12 +150,22 @@ class FeatureProfile:
         return self.unit * max(self.squares / self.known - mean**2, 0.0) ** 0.5
 
     def quantile(self, share: float) -> float | None:
-        """Return the value below which ``share`` of the numbers lie, between the edges of its bin; none without any."""
+        """Return the value below which ``share`` of the numbers lie; none without any.
+
+        Inside a bin what is often at its lower edge comes first, the rest is taken as spread evenly.
+
+        >>> FeatureProfile.of([1.0, 2.0, 2.0, 2.0, 9.0], Kind.NUMERIC).quantile(0.5)
+        2.0
+        """
         if self.lowest is None or self.highest is None:
             return None
-        ends = np.array([self.lowest, *self.edges, self.highest])
-        below = np.concatenate(([0], np.cumsum(self.bins)))
-        return float(np.interp(share * self.known, below, np.clip(ends, self.lowest, self.highest)))
+        rank, ends = share * self.known, np.cumsum(self.bins)
+        place = min(int(np.searchsorted(ends, rank)), len(self.bins) - 1)
+        left = max(self.edges[place - 1], self.lowest) if place else self.lowest
+        right = min(self.edges[place], self.highest) if place < len(self.edges) else self.highest
+        inside, at_edge = rank - (ends[place] - self.bins[place]), self.counts.get(repr(left), 0)
+        rest = self.bins[place] - at_edge
+        return float(left + (right - left) * max(inside - at_edge, 0.0) / rest) if rest > 0 else float(left)
 
     def merge(self, other: Self) -> Self:
         """Return the profile of both columns together.
@@ -221,46 +235,50 @@ _OF_NUMBERS = {
 }  # fmt: skip
 
 
-def grid_of(ordered: np.ndarray) -> FeatureProfile:
-    """Return an empty profile whose bins suit ``ordered`` numbers.
+def grid_of(runs: Runs) -> FeatureProfile:
+    """Return an empty profile whose bins suit the numbers.
 
     Inside, the bins hold equal shares, and finer ones at both ends; a column of
     few values has one for each. Outside there is one for what lies beyond all
     values, and one for what lies beyond by more than their whole width.
     """
-    if not len(ordered):
+    if not len(runs):
         return FeatureProfile(Kind.NUMERIC, 0, 0, unit=FINE)
-    different = ordered[np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))]
-    few = len(different) <= BINS
-    inner = different if few else ordered[(np.array(SHARES) * len(ordered)).astype(int)]
-    lowest, highest = ordered[0], ordered[-1]
+    inner = runs.values if len(runs) <= BINS else runs.ranked(np.array(SHARES))
+    lowest, highest = runs.values[0], runs.values[-1]
     with np.errstate(over="ignore"):
         width = (highest - lowest) or abs(highest) or 1.0
         outer = [lowest - width, lowest, np.nextafter(highest, np.inf), highest + width]
     edges = np.unique(np.concatenate((inner, outer)) + 0.0)
-    centre = float(np.median(ordered))
+    centre = runs.at(0.5)
     return FeatureProfile(
-        Kind.NUMERIC, 0, 0, edges=tuple(edges[np.isfinite(edges)].tolist()), centre=centre, unit=_unit(ordered, centre)
+        Kind.NUMERIC, 0, 0, edges=tuple(edges[np.isfinite(edges)].tolist()), centre=centre, unit=_unit(runs, centre)
     )
 
 
-def _unit(values: np.ndarray, centre: float) -> float:
+def _unit(runs: Runs, centre: float) -> float:
     """Return a power of two, small beside the spread of the values; of their bulk, lest one wild value coarsen all."""
-    if not len(values):
-        return FINE
-    low, high = np.quantile(values, [0.1, 0.9])
-    spread = (high - low) / 2.5 or float(np.std(values / (abs(values).max() or 1.0))) * abs(values).max() or abs(centre)
+    with np.errstate(over="ignore"):
+        spread = (runs.at(0.9) - runs.at(0.1)) / 2.5 or _scaled_deviation(runs) or abs(centre)
     exponent = np.frexp(spread * FINE)[1] - 1 if np.isfinite(spread) and spread > 0 else -20
     return float(np.ldexp(1.0, int(np.clip(exponent, -1000, 960))))
 
 
-def _moments(values: np.ndarray, centre: float, unit: float) -> tuple[int, int]:
+def _scaled_deviation(runs: Runs) -> float:
+    """Return the standard deviation, without the overflow of squares."""
+    largest = float(np.abs(runs.values).max()) or 1.0
+    shares, scaled = runs.counts / runs.rows, runs.values / largest
+    return float(np.sqrt(shares @ (scaled - shares @ scaled) ** 2)) * largest
+
+
+def _moments(runs: Runs, centre: float, unit: float) -> tuple[int, int]:
     """Return the sums of distances and of their squares; whole numbers have no rounding that order could change."""
     with np.errstate(over="ignore"):
-        steps = np.rint(np.clip((values - centre) / unit, -FAR, FAR)).astype(np.int64)
+        steps = np.rint(np.clip((runs.values - centre) / unit, -FAR, FAR)).astype(np.int64)
     high, low = steps >> 18, steps & (2**18 - 1)
-    squares = (int((high * high).sum()) << 36) + (int((high * low).sum()) << 19) + int((low * low).sum())
-    return int(steps.sum()), squares
+    counts = runs.counts if runs.rows < MANY else runs.counts.astype(object)
+    squares = (int((high * high * counts).sum()) << 36) + (int((high * low * counts).sum()) << 19)
+    return int((steps * counts).sum()), squares + int((low * low * counts).sum())
 
 
 def _first(choose: Any, one: Any, other: Any) -> Any:

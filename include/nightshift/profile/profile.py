@@ -12,7 +12,7 @@ from nightshift.profile.feature import FeatureProfile
 from nightshift.profile.sample import Sample
 from nightshift.spec import Kind
 
-FORMAT = 2
+FORMAT = 3
 
 
 @dataclass(frozen=True)

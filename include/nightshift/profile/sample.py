@@ -42,15 +42,28 @@ class Sample:
     @classmethod
     def of(cls, cells: Mapping[str, Cells], columns: Mapping[str, FeatureProfile], *, like: Self | None = None) -> Self:
         """Return rows of a table that was read and profiled; ``like`` gives the names' places."""
-        given = like.names if like else {}
-        names = {name: given.get(name) or _ranked(column) for name, column in columns.items() if _has_names(column)}
         rows = min((column.rows for column in columns.values()), default=0)
         chances = mixed(np.arange(rows, dtype=np.uint64) + _salt(columns))
         kept = np.argsort(chances, kind="stable")[:ROWS]
+        return cls.of_rows(cells, kept, chances[kept], columns, like=like)
+
+    @classmethod
+    def of_rows(
+        cls,
+        cells: Mapping[str, Cells],
+        kept: np.ndarray,
+        chances: np.ndarray,
+        columns: Mapping[str, FeatureProfile],
+        *,
+        like: Self | None = None,
+    ) -> Self:
+        """Return the rows ``kept`` of a table; ``chances`` are theirs, ascending."""
+        given = like.names if like else {}
+        names = {name: given.get(name) or _ranked(column) for name, column in columns.items() if _has_names(column)}
         matrix = np.empty((len(kept), len(columns)), dtype=np.uint8)
         for number, (name, column) in enumerate(columns.items()):
             matrix[:, number] = _places(cells[name], kept, column, names.get(name, ()))
-        return cls(tuple(columns), names, matrix.tobytes(), chances[kept].astype(">u8").tobytes())
+        return cls(tuple(columns), names, matrix.tobytes(), chances.astype(">u8").tobytes())
 
     @property
     def matrix(self) -> np.ndarray:
