@@ -42,11 +42,14 @@ def curve(values: Sequence[float], *, marked: int) -> Markup:
     return _SVG.format(WIDTH, HEIGHT, parts)
 
 
-def profile_picture(column: Mapping[str, Any]) -> Markup:
-    """Return how a column's values are spread: a histogram of numbers, bars of the commonest categories."""
+def profile_picture(column: Mapping[str, Any], *, ends: tuple[str, str] | None = None) -> Markup:
+    """Return how a column's values are spread: a histogram of numbers, bars of the commonest categories.
+
+    ``ends`` are the words for the lowest and highest number, if they are not to be written as numbers.
+    """
     if column.get("counts"):
         return _categories(column["counts"])
-    return _histogram(column)
+    return _histogram(column, ends)
 
 
 def _categories(counts: Mapping[str, int]) -> Markup:
@@ -57,7 +60,7 @@ def _categories(counts: Mapping[str, int]) -> Markup:
     return bars([*shares, (f"{len(ordered) - CATEGORIES_SHOWN} others", rest / total)] if rest else shares)
 
 
-def _histogram(column: Mapping[str, Any]) -> Markup:
+def _histogram(column: Mapping[str, Any], ends: tuple[str, str] | None) -> Markup:
     """Return the bins as areas: as wide as they are, and as high as their rows are dense."""
     low, high = column.get("lowest"), column.get("highest")
     if low is None or high is None:
@@ -76,8 +79,9 @@ def _histogram(column: Mapping[str, Any]) -> Markup:
         parts += Markup('<rect x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}"/>').format(
             (left - low) * scale, HEIGHT - 16 - height, max(width * scale - 0.5, 0.5), height
         )
-    parts += Markup('<text x="0" y="{}">{:.4g}</text>').format(HEIGHT - 3, low)
-    parts += Markup('<text x="{}" y="{}" text-anchor="end">{:.4g}</text>').format(WIDTH, HEIGHT - 3, high)
+    least_told, most_told = ends or (f"{low:.4g}", f"{high:.4g}")
+    parts += Markup('<text x="0" y="{}">{}</text>').format(HEIGHT - 3, least_told)
+    parts += Markup('<text x="{}" y="{}" text-anchor="end">{}</text>').format(WIDTH, HEIGHT - 3, most_told)
     return _SVG.format(WIDTH, HEIGHT, parts)
 
 

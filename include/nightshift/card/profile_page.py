@@ -10,10 +10,11 @@ from markupsafe import Markup
 from nightshift.card.pictures import profile_picture
 from nightshift.profile.feature import FeatureProfile
 from nightshift.profile.profile import Profile
-from nightshift.profile.told import Told, cut, tell, value_of
+from nightshift.profile.told import Told, cut, kind_of, tell, value_of
 from nightshift.spec import Kind
 
-QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
+QUANTILES, MEDIAN = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99), (0.25, 0.5, 0.75)
+"""What is told of numbers; of times, which are longer, less."""
 
 
 @dataclass(frozen=True)
@@ -47,11 +48,15 @@ def _panels(profile: Profile) -> Iterator[Panel]:
         shown = column.to_json()
         if "counts" in shown:
             shown["counts"] = {cut(name): count for name, count in shown["counts"].items()}
-        numeric = column.kind is Kind.NUMERIC and column.known > 0
-        quantiles = tuple((f"{share:.0%}", value_of(column, column.quantile(share))) for share in QUANTILES if numeric)
-        yield Panel(
-            told, profile_picture(shown), tuple(_facts(column)), quantiles, column.missing_share, _warned(column)
-        )
+        picture = profile_picture(shown, ends=(told.lowest, told.highest))
+        facts = tuple(_facts(column))
+        yield Panel(told, picture, facts, tuple(_quantiles(column)), column.missing_share, _warned(column))
+
+
+def _quantiles(column: FeatureProfile) -> Iterator[tuple[str, str]]:
+    if column.kind is Kind.NUMERIC and column.known:
+        for share in QUANTILES if kind_of(column) in ("number", "bool") else MEDIAN:
+            yield f"{share:.0%}", value_of(column, column.quantile(share))
 
 
 def _facts(column: FeatureProfile) -> Iterator[tuple[str, str]]:
