@@ -1,6 +1,7 @@
 """The registry against servers that are away, ill, foreign or lying."""
 
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -298,6 +299,24 @@ def test_a_copy_with_one_changed_byte_is_not_intact(tmp_path: Path) -> None:
     (copy / "model.ubj").write_text("treez")
 
     assert not is_intact(copy, name)
+
+
+@pytest.mark.parametrize("spoiled", ["extra", "soft link", "hard link", "pipe"])
+def test_a_copy_that_no_reader_would_open_is_made_anew(spoiled: str, tmp_path: Path) -> None:
+    kept, copy = package(tmp_path / "kept"), package(tmp_path / "here" / "package")
+    name, model = file_digest(kept / "manifest.json"), copy / "model.ubj"
+    if spoiled == "extra":
+        (copy / "stray.txt").touch()
+    elif spoiled == "hard link":
+        (tmp_path / "second name").hardlink_to(model)
+    else:
+        model.rename(tmp_path / "elsewhere")
+        os.mkfifo(model) if spoiled == "pipe" else model.symlink_to(tmp_path / "elsewhere")
+
+    assert not is_intact(copy, name)
+    make_copy(copy, package_digest=name, read=lambda n: (kept / n).read_bytes(), what="it")
+
+    assert is_intact(copy, name)
 
 
 def test_asking_the_registry_does_not_load_mlflow() -> None:

@@ -14,7 +14,7 @@ from nightshift.model.manifest import Manifest
 
 Policy = Literal["compatible", "exact"]
 NEEDED = ("numpy", "onnxruntime", "xgboost")
-MISSING = "missing"
+MISSING, NOT_RECORDED = "missing", "not recorded"
 Close = Callable[[str, str], bool]
 
 
@@ -54,6 +54,11 @@ def differences(manifest: Manifest, policy: Policy) -> list[Difference]:
         _difference("platform", manifest.platform, running_platform(), policy, lambda _a, _b: False),
     ]
     here = installed(tuple(manifest.requirements))
+    found += [
+        Difference(name, NOT_RECORDED, _version(name), allowed=False)
+        for name in NEEDED
+        if name not in manifest.requirements
+    ]
     found += [
         _difference(name, recorded, here[name], policy, _not_older) for name, recorded in manifest.requirements.items()
     ]

@@ -97,8 +97,13 @@ def replay(runtime: Runtime, golden: Golden, manifest: Manifest, name: str) -> f
     Raises
     ------
     PackageError
-        If that is beyond the recorded tolerance.
+        If that is beyond the recorded tolerance, or there are more or fewer rows than the manifest says.
     """
+    if len(golden.values) != manifest.golden_rows:
+        raise PackageError(
+            f"{GOLDEN} of {manifest.model} holds {len(golden.values)} rows, its manifest says {manifest.golden_rows}; "
+            "do not use this package"
+        )
     worst = worst_difference(runtime(manifest.encoding.matrix(golden.rows)), golden.answers)
     tolerance = manifest.onnx.tolerance
     if not worst <= tolerance:

@@ -56,7 +56,7 @@ class Parity(Record):
     faithful: bool
     rows: int = Field(ge=0)
     worst_difference: float | None
-    tolerance: float = Field(ge=0)
+    tolerance: float = Field(ge=0, le=TOLERANCE)
     why: str = Field(default="", max_length=1000)
 
 

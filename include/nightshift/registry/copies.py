@@ -1,6 +1,7 @@
 """Verified local copies of packages: whole and proven, or not there."""
 
 import shutil
+import stat
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -13,9 +14,17 @@ MANIFEST = "manifest.json"
 
 
 def is_intact(folder: Path, package_digest: str) -> bool:
-    """Whether ``folder`` holds the package of this digest, with every file of its manifest as it was."""
+    """Whether ``folder`` holds the package of this digest: each file of its manifest as it was, and no other.
+
+    A link or a special file is none: who opens packages refuses them, so such a copy must be made anew.
+    """
     try:
-        return file_digest(folder / MANIFEST) == package_digest and not _changed_files(folder)
+        return (
+            all(_is_plain(file) for file in folder.iterdir())
+            and file_digest(folder / MANIFEST) == package_digest
+            and {file.name for file in folder.iterdir()} == {MANIFEST, *_named_files(folder)}
+            and not _changed_files(folder)
+        )
     except (OSError, PackageError):
         return False
 
@@ -76,6 +85,11 @@ def _put(draft: Path, folder: Path, package_digest: str) -> None:
     except OSError:
         if not is_intact(folder, package_digest):
             raise
+
+
+def _is_plain(file: Path) -> bool:
+    found = file.lstat()
+    return stat.S_ISREG(found.st_mode) and found.st_nlink == 1
 
 
 def _named_files(folder: Path) -> dict[str, str]:

@@ -197,6 +197,24 @@ def test_golden_answers_that_the_model_does_not_give_are_refused(spoil: Spoil) -
         open_package(reseal(folder, "golden.json", canonical_json(golden)))
 
 
+def test_golden_rows_that_were_taken_out_are_refused(spoil: Spoil) -> None:
+    """No row is answered wrongly if none is asked."""
+    folder = spoil()
+    none = read_json(folder / "golden.json") | {"values": [], "origins": [], "answers": []}
+
+    with pytest.raises(PackageError, match=r"golden.json of rides holds 0 rows, its manifest says \d+"):
+        open_package(reseal(folder, "golden.json", canonical_json(none)))
+
+
+def test_a_package_may_not_widen_its_own_tolerance(spoil: Spoil) -> None:
+    folder = spoil()
+    golden, onnx = read_json(folder / "golden.json"), read_json(folder / MANIFEST)["onnx"]
+    golden["answers"] = [1 - answer for answer in golden["answers"]]
+
+    with pytest.raises(PackageError, match=r"onnx.tolerance"):
+        open_package(reseal(folder, "golden.json", canonical_json(golden), onnx=onnx | {"tolerance": 2.0}))
+
+
 def test_another_models_native_file_is_refused(spoil: Spoil, packages: dict[str, Path]) -> None:
     other = (packages["regression"] / "booster.ubj").read_bytes()
 
@@ -322,6 +340,14 @@ def test_another_environment_is_refused_with_a_table(
 
     lines = [line.split() for line in str(caught.value).splitlines()]
     assert [line[0] for line in lines if line[-1] == "REFUSED"] == ["python", "numpy", "onnxruntime"]
+
+
+def test_a_package_that_does_not_say_what_it_needs_is_refused(spoil: Spoil) -> None:
+    folder = spoil()
+    golden = (folder / "golden.json").read_bytes()
+
+    with pytest.raises(PackageError, match=r"(?s)numpy +not recorded.*xgboost +not recorded .* REFUSED"):
+        open_package(reseal(folder, "golden.json", golden, requirements={}))
 
 
 @pytest.mark.parametrize(
