@@ -9,6 +9,8 @@ from markupsafe import Markup
 
 WIDTH, HEIGHT, ROW = 320, 90, 18
 CATEGORIES_SHOWN = 8
+VALUES_SHOWN = 30
+"""A number of no more values than so many is drawn value by value: its bins have no width."""
 LABEL_WIDTH = 140
 _SVG = Markup('<svg viewBox="0 0 {} {}" role="img" preserveAspectRatio="xMinYMin meet">{}</svg>')
 
@@ -67,6 +69,9 @@ def _histogram(column: Mapping[str, Any], ends: tuple[str, str] | None) -> Marku
         return _SVG.format(WIDTH, HEIGHT, Markup('<text x="4" y="40">no values</text>'))
     if not isfinite(high - low):
         return _SVG.format(WIDTH, HEIGHT, Markup('<text x="4" y="40">{:.4g} to {:.4g}</text>').format(low, high))
+    often = {float(value): count for value, count in column.get("often", {}).items()}
+    if len(often) <= VALUES_SHOWN and sum(often.values()) == sum(column["bins"]):
+        return _framed(_columns_of(often, low, high), low, high, ends)
     edges = [low, *(min(max(edge, low), high) for edge in column["edges"]), high]
     total = sum(column["bins"]) or 1
     least = (high - low) / 200 or 1.0  # a bin of one value is drawn as a line, not as infinitely high
@@ -79,6 +84,26 @@ def _histogram(column: Mapping[str, Any], ends: tuple[str, str] | None) -> Marku
         parts += Markup('<rect x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}"/>').format(
             (left - low) * scale, HEIGHT - 16 - height, max(width * scale - 0.5, 0.5), height
         )
+    return _framed(parts, low, high, ends)
+
+
+def _columns_of(counts: Mapping[float, int], low: float, high: float) -> Markup:
+    """Return a column for each of a few values, where it lies and as high as its rows are many."""
+    gaps = [right - left for left, right in pairwise(sorted(counts))]
+    width = min(WIDTH / 3, 0.8 * WIDTH * min(gaps, default=high - low) / ((high - low) or 1.0))
+    width = max(min(width, WIDTH / (len(counts) + 1)), 2.0)
+    parts, most = Markup(""), max(counts.values(), default=0) or 1
+    for value, count in sorted(counts.items()):
+        middle = (value - low) / (high - low) if high > low else 0.5
+        height = (HEIGHT - 16) * count / most
+        parts += Markup('<rect x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}"/>').format(
+            middle * (WIDTH - width), HEIGHT - 16 - height, width, height
+        )
+    return parts
+
+
+def _framed(parts: Markup, low: float, high: float, ends: tuple[str, str] | None) -> Markup:
+    """Return a picture with the lowest and the highest value written below it."""
     least_told, most_told = ends or (f"{low:.4g}", f"{high:.4g}")
     parts += Markup('<text x="0" y="{}">{}</text>').format(HEIGHT - 3, least_told)
     parts += Markup('<text x="{}" y="{}" text-anchor="end">{}</text>').format(WIDTH, HEIGHT - 3, most_told)
