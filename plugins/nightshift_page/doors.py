@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-PIPELINES = ("build", "monitor", "promote", "reproduce")
+PIPELINES = ("build", "monitor", "promote", "operate", "reproduce")
 """Pipelines that a person may start by a form; each model has a DAG ``<pipeline>_<model>`` for it."""
 
 

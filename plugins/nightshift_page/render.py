@@ -7,8 +7,13 @@ from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from nightshift.verdict import Status
+from nightshift.views.heat import Cell, HeatMap
 
 HERE = Path(__file__).parent
 STATIC = {
@@ -38,7 +43,25 @@ def templates() -> Environment:
         "number": number, "share": share, "word": WORDS.get, "mark": MARKS.get, "moment": moment, "until": until,
         "capitalize_first": capitalize_first,
     }  # fmt: skip
+    found.globals["heat_cells"] = heat_cells
     return found
+
+
+def heat_cells(heat: HeatMap, column: str, *, nights: int, chosen: int | None) -> Markup:
+    """Return the cells of one column of the heat map; a year of them is too many for a template's loop."""
+    tail = Markup("&amp;nights={}&amp;column={}#column").format(nights, quote(column, safe=""))
+    cells = zip(heat.nights, heat.rows[column], strict=True)
+    return Markup("").join(_cell(night.entry, cell, tail, is_chosen=night.entry == chosen) for night, cell in cells)
+
+
+def _cell(entry: int, cell: Cell | None, tail: Markup, *, is_chosen: bool) -> Markup:
+    if cell is None:
+        return Markup("<td></td>")
+    here = ' here" aria-current="true' if is_chosen else ""
+    word, mark = (f" {cell.status}", MARKS[cell.status]) if cell.status is not Status.HEALTHY else ("", "")
+    # all parts but the tail, which is escaped, are ours: numbers and words of closed lists
+    at = f'href="?window={entry}{tail}" data-p="{cell.psi:.2f}"'
+    return Markup(f'<td><a class="s{cell.shade}{word}{here}" {at}>{mark}</a></td>')  # noqa: S704 - as said above
 
 
 @cache

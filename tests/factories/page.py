@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -77,12 +78,16 @@ class Caller:
     user: str = "ada"
     registry: ModelRegistry | None = None
 
+    @cached_property
+    def house(self) -> FastAPI:
+        house = FastAPI()
+        house.mount(PREFIX, make_app(self.doors, self.settings, clock=lambda: NOW, registry=self.registry))
+        return house
+
     def get(self, path: str) -> httpx.Response:
         async def ask() -> httpx.Response:
-            house = FastAPI()
-            house.mount(PREFIX, make_app(self.doors, self.settings, clock=lambda: NOW, registry=self.registry))
             head = {"x-user": self.user} if self.user else {}
-            there = httpx.ASGITransport(app=house, raise_app_exceptions=True)
+            there = httpx.ASGITransport(app=self.house, raise_app_exceptions=True)
             async with httpx.AsyncClient(transport=there, base_url="http://airflow", headers=head) as client:
                 return await client.get(PREFIX + path)
 

@@ -3,26 +3,35 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from nightshift.ledger import Entry, Kind
 from nightshift.pipelines.standing import of_kind
-from nightshift.views.night import days
 
 MILLISECONDS = 1000
 
 
-@dataclass(frozen=True)
-class Course:
-    """One metric over the windows; ``realised`` and ``estimated`` are points as a chart takes them.
+class Point(NamedTuple):
+    """A metric in one window: the window's place among those shown, and where a chart puts it.
 
-    A point is at the end of the stretch it was measured on: ``x`` in
-    milliseconds, ``y`` the value, ``low`` and ``high`` its interval.
+    ``x`` is the end of the stretch it was measured on, in milliseconds; ``y`` the
+    value, ``low`` and ``high`` its interval.
     """
 
+    place: int
+    x: int
+    y: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Course:
+    """One metric over the windows, as it came true and as it was estimated."""
+
     metric: str
-    realised: tuple[Mapping[str, Any], ...]
-    estimated: tuple[Mapping[str, Any], ...]
+    realised: tuple[Point, ...]
+    estimated: tuple[Point, ...]
 
 
 @dataclass(frozen=True)
@@ -62,19 +71,14 @@ def _how(body: Mapping[str, Any]) -> str:
     return "by hand" if body.get("by_hand") else str(body.get("cause") or "")
 
 
-def _points(windows: Sequence[Entry], what: str, metric: str) -> Iterator[dict[str, Any]]:
-    for entry in windows:
+def _points(windows: Sequence[Entry], what: str, metric: str) -> Iterator[Point]:
+    for place, entry in enumerate(windows):
         signals = entry.body.get("signals", {})
         found = signals.get(what, {}).get(metric)
         if found is None or found.get("value") is None:
             continue
         cohort = signals.get("cohort") if what == "realised" else None
         end = datetime.fromisoformat(cohort["end"]) if cohort else entry.end
-        yield {
-            "x": int(end.timestamp() * MILLISECONDS),
-            "y": found["value"],
-            "low": found["low"],
-            "high": found["high"],
-            "title": days(entry.start, entry.end),
-            "version": entry.body["version"],
-        }
+        yield Point(
+            place, int(end.timestamp() * MILLISECONDS), *(round(found[name], 6) for name in ("value", "low", "high"))
+        )

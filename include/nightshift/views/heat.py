@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from os.path import normpath
 from pathlib import Path
 from typing import Any, Self
 
@@ -71,8 +72,8 @@ def heat_map(settings: Settings, windows: Sequence[Entry]) -> HeatMap:
 
 def folder_of(settings: Settings, entry: Entry) -> Path:
     """Return the folder of the run that judged a window, whether it is still there or not."""
-    folder = (settings.runs / entry.model / str(entry.body["run"])).resolve()
-    if not folder.is_relative_to(settings.runs.resolve()):
+    folder = settings.runs / normpath(f"{entry.model}/{entry.body['run']}")
+    if not folder.is_relative_to(settings.runs) or ".." in folder.parts:
         raise NightshiftError(
             f"entry {entry.id} of the ledger names a run outside {settings.runs}; it was not made by us"
         )
@@ -91,13 +92,14 @@ def _report(settings: Settings, entry: Entry) -> dict[str, Cell] | None:
     """Return what a window's run wrote down of every column; none if its folder is gone or holds no comparison."""
     file = folder_of(settings, entry) / "drift.json"
     try:
-        return _cells(file, file.stat().st_mtime_ns)
+        return cells_in(file, file.stat().st_mtime_ns)
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
 @lru_cache(maxsize=KEPT_IN_MEMORY)
-def _cells(file: Path, _: int) -> dict[str, Cell]:
+def cells_in(file: Path, changed: int) -> dict[str, Cell]:  # noqa: ARG001 - part of what is remembered
+    """Return what a comparison says of each column; remembered until the file is ``changed``."""
     content = read_json(file)
     parts = (content["output"]["columns"], content["inputs"]["columns"])
     return {column["column"]: Cell.of(column) for part in parts for column in part}

@@ -43,7 +43,7 @@ class Night:
             rows=body["rows"],
             version=body["version"],
             status=Status(body["verdict"]["status"]),
-            why=Verdict.from_json(body["verdict"]).why,
+            why=body.get("why") or Verdict.from_json(body["verdict"]).why,
             retrain=decision["retrain"],
             rule=decision["rule"],
             because=decision["sentence"],

@@ -78,8 +78,29 @@ const promotions = {
   },
 };
 
+// Points come as [window, x, value, low, high]; what all charts share comes once.
+function courseOf(id) {
+  const told = data(id), shared = data("shared");
+  const points = (list) => list.map(([place, x, y, low, high]) => ({ x, y, low, high, title: shared.windows[place][0], version: shared.windows[place][1] }));
+  return { metric: told.metric, realised: points(told.realised), estimated: points(told.estimated), changes: shared.changes };
+}
+
+// The same as a table, made when somebody opens it.
+function numbers(details) {
+  const told = courseOf(details.dataset.numbers), table = document.createElement("table");
+  const row = (cells, kind = "td") => {
+    const line = document.createElement("tr");
+    cells.forEach((text) => { const cell = document.createElement(kind); cell.textContent = text; line.append(cell); });
+    table.append(line);
+  };
+  row(["Window", "How", told.metric, "Interval", "Version"], "th");
+  for (const [how, points] of [["came true", told.realised], ["estimated", told.estimated]])
+    points.forEach((point) => row([point.title, how, point.y.toFixed(4), `${point.low.toFixed(4)} – ${point.high.toFixed(4)}`, point.version]));
+  details.append(table);
+}
+
 function course(canvas) {
-  const told = data(canvas.dataset.from), { axis, options } = common();
+  const told = courseOf(canvas.dataset.from), { axis, options } = common();
   const now = colour("now"), hidden = { pointRadius: 0, borderWidth: 0, label: "" };
   const bound = (which) => told.realised.map((point) => ({ x: point.x, y: point[which] }));
   const datasets = [
@@ -139,6 +160,17 @@ function walkable(table) {
   });
 }
 
+// A cell's name is told when somebody comes to it: column, window, how far it moved, and the word for it.
+function nameCell({ target }) {
+  const link = target.closest?.("td > a[data-p]");
+  if (!link || link.title) return;
+  const cell = link.parentElement, table = cell.closest("table");
+  const column = cell.parentElement.cells[0].textContent.trim(), night = table.rows[0].cells[cell.cellIndex].querySelector("a");
+  const word = ["DRIFTED", "DEGRADED", "BROKEN", "UNKNOWN"].find((one) => link.classList.contains(one)) || "HEALTHY";
+  link.title = `${column}, ${night.title.split(":")[0]}: PSI ${link.dataset.p}, ${word.toLowerCase()}`;
+  link.setAttribute("aria-label", link.title);
+}
+
 // Airflow shows plugins in a frame that may not move the window around it; a link of that window's own may.
 function leaveFrame(event) {
   const link = event.target.closest("a[data-airflow]");
@@ -154,6 +186,10 @@ function leaveFrame(event) {
 }
 
 document.addEventListener("click", leaveFrame);
+document.addEventListener("mouseover", nameCell);
+document.addEventListener("focusin", nameCell);
+document.querySelectorAll("details[data-numbers]").forEach((details) =>
+  details.addEventListener("toggle", () => numbers(details), { once: true }));
 document.querySelectorAll("table[data-grid]").forEach(walkable);
 document.querySelectorAll(".heat").forEach((box) => {
   const here = box.querySelector("a.here");

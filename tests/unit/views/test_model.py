@@ -109,7 +109,7 @@ def test_estimates_have_a_course(nights: Nights) -> None:
     courses = {course.metric: course for course in seen(nights).courses}
 
     assert len(courses["auc"].estimated) == 3
-    assert all(point["low"] <= point["y"] <= point["high"] for point in courses["auc"].estimated)
+    assert all(point.low <= point.y <= point.high for point in courses["auc"].estimated)
 
 
 def test_days_kept_from_training_are_told(nights: Nights) -> None:
