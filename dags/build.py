@@ -7,6 +7,7 @@ from airflow.sdk import DAG, AssetOrTimeSchedule, CronTriggerTimetable, Param
 
 from nightshift.spec import ModelSpec
 from nightshift_airflow.assets import champion_asset, retrain_asset
+from nightshift_airflow.deadlines import late
 from nightshift_airflow.declared import declared_models, page, refuse
 from nightshift_airflow.forms import moment, switch
 from nightshift_airflow.operators import StepOperator
@@ -35,6 +36,7 @@ def build_dag(spec: ModelSpec) -> DAG:
         catchup=False,
         max_active_runs=1,
         dagrun_timeout=timedelta(hours=6),
+        deadline=late(spec, "build", after=timedelta(hours=4)),
         params=FORM,
         default_args={
             "owner": spec.owner.team,

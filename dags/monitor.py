@@ -6,7 +6,8 @@ from typing import Any
 from airflow.sdk import DAG, CronDataIntervalTimetable
 
 from nightshift.spec import ModelSpec
-from nightshift_airflow.assets import retrain_asset
+from nightshift_airflow.assets import retrain_asset, verdict_asset
+from nightshift_airflow.deadlines import late
 from nightshift_airflow.declared import declared_models, page, refuse
 from nightshift_airflow.forms import moment, switch
 from nightshift_airflow.operators import StepOperator
@@ -31,6 +32,7 @@ def monitor_dag(spec: ModelSpec) -> DAG:
         catchup=False,
         max_active_runs=1,
         dagrun_timeout=timedelta(hours=2),
+        deadline=late(spec, "monitor", after=timedelta(hours=1)),
         params=FORM,
         default_args={
             "owner": spec.owner.team,
@@ -46,7 +48,7 @@ def monitor_dag(spec: ModelSpec) -> DAG:
 
         step("collect") >> step("profile")
         watch = [step("validate"), step("compare"), step("performance"), step("look_back")]
-        dag.get_task("profile") >> watch >> step("judge") >> step("decide")
+        dag.get_task("profile") >> watch >> step("judge") >> step("decide", announces=verdict_asset(spec))
         dag.get_task("decide") >> [step("alert"), step("request_retraining", announces=retrain_asset(spec))]
     return dag
 

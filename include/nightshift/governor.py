@@ -137,7 +137,7 @@ Reason = tuple[Rule, str] | None
 
 def _trigger(policy: Governor, situation: Situation) -> tuple[Trigger | None, str]:
     """Return what asks for a retrain, and in which words."""
-    sick, seen = _sick_windows(policy, situation)
+    sick, seen = sick_windows(policy, situation.earlier, situation.status)
     if situation.wish:
         return Trigger.PERSON, f"{situation.wish} asked for it"
     if situation.status in SICK and sick >= policy.wanted:
@@ -169,7 +169,7 @@ def _nothing_asks(policy: Governor, situation: Situation, trigger: Trigger | Non
         return None
     if situation.status is Status.HEALTHY:
         return Rule.HEALTHY, "the window is healthy"
-    sick, seen = _sick_windows(policy, situation)
+    sick, seen = sick_windows(policy, situation.earlier, situation.status)
     return (
         Rule.NOT_ENOUGH,
         f"{sick} of the last {seen} windows {'was' if sick == 1 else 'were'} not healthy "
@@ -216,7 +216,11 @@ def _budget_spent(policy: Governor, situation: Situation, _: Trigger | None) -> 
     return Rule.BUDGET, f"{near} {'was' if near == 1 else 'were'} asked for within a week, and {policy.weekly} may be"
 
 
-def _sick_windows(policy: Governor, situation: Situation) -> tuple[int, int]:
-    """Return how many of the newest ``policy.nights`` windows were sick, and how many there were."""
-    newest = [*situation.earlier, situation.status][-policy.nights :]
+def sick_windows(policy: Governor, earlier: Sequence[Status], status: Status) -> tuple[int, int]:
+    """Return how many of the newest ``policy.nights`` windows were sick, and how many there were.
+
+    >>> sick_windows(Governor(wanted=2, nights=3), [Status.HEALTHY, Status.DRIFTED], Status.DRIFTED)
+    (2, 3)
+    """
+    newest = [*earlier, status][-policy.nights :]
     return sum(status in SICK for status in newest), len(newest)

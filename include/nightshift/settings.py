@@ -49,6 +49,7 @@ class Settings(BaseSettings):
     ledger: str = ""
     mlflow: str = "http://127.0.0.1:5000"
     airflow: str = "http://127.0.0.1:8080"
+    airflow_pages: str = ""
     serving: str = "http://127.0.0.1:8000"
 
     log_fsync: Literal["answer", "interval"] = "answer"
@@ -73,6 +74,16 @@ class Settings(BaseSettings):
             "ledger": f"sqlite:///{state / 'ledger.db'}",
         }
         return derived | _running_addresses(state) | {k: v for k, v in values.items() if v != ""} | below
+
+    @property
+    def pages(self) -> str:
+        """Where people open Airflow: what links in messages begin with."""
+        return (self.airflow_pages or self.airflow).rstrip("/")
+
+    @property
+    def alerts(self) -> Path:
+        """What people were told, and what waits for a channel."""
+        return self.state / "alerts"
 
     @property
     def runs(self) -> Path:

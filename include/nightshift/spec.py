@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, Literal, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
     AfterValidator,
@@ -428,6 +429,77 @@ class Governor(Part):
         return self
 
 
+def _clock(value: Any) -> Any:
+    if isinstance(value, time):
+        return value
+    match = re.fullmatch(r"([01][0-9]|2[0-3]):([0-5][0-9])", str(value))
+    if not match:
+        raise ValueError(f'is {_shown(value)}; give hours and minutes in quotes, for example "22:00"')
+    return time(int(match[1]), int(match[2]))
+
+
+def _zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (ValueError, OSError, ZoneInfoNotFoundError):
+        raise ValueError(f'is {_shown(value)}; give the name of a time zone, for example "Europe/Berlin"') from None
+    return value
+
+
+Clock = Annotated[
+    time,
+    BeforeValidator(_clock),
+    WithJsonSchema({"type": "string", "pattern": "^([01][0-9]|2[0-3]):[0-5][0-9]$", "examples": ["22:00"]}),
+]
+
+
+class QuietHours(Part):
+    """When people are not to be told what can wait; from the evening past midnight, if ``end`` is before ``start``."""
+
+    start: Clock
+    end: Clock
+    zone: Annotated[str, AfterValidator(_zone)] = "UTC"
+
+    def over(self, now: datetime) -> datetime | None:
+        """Return when the quiet hours that ``now`` lies in are over; none if it lies in none.
+
+        >>> night = QuietHours(start="22:00", end="07:00", zone="Europe/Berlin")
+        >>> night.over(datetime(2026, 1, 1, 23, 30, tzinfo=UTC)).isoformat()
+        '2026-01-02T06:00:00+00:00'
+        >>> night.over(datetime(2026, 1, 1, 12, tzinfo=UTC)) is None
+        True
+        """
+        here = now.astimezone(ZoneInfo(self.zone))
+        for day in (here.date() - timedelta(days=1), here.date()):
+            start = datetime.combine(day, self.start, here.tzinfo)
+            last = day if self.end > self.start else day + timedelta(days=1)
+            end = datetime.combine(last, self.end, here.tzinfo)
+            if start <= here < end:
+                return end.astimezone(UTC)
+        return None
+
+
+class Alerts(Part):
+    """Who is told, and how often.
+
+    News of an open incident that make it no worse wait until ``cooldown`` is over,
+    no news at all are told every ``remind``: both a little less than nights and
+    weeks, which are never the same second. In ``quiet`` hours only what is urgent
+    goes out; the rest follows when they are over.
+    """
+
+    channels: tuple[Name, ...] = ("log",)
+    cooldown: Duration = timedelta(hours=12)
+    remind: Stretch = timedelta(days=6)
+    quiet: QuietHours | None = None
+
+
+def _alerts(value: Any) -> Any:
+    if not isinstance(value, list | tuple | dict | Alerts):
+        raise ValueError(f"is {_shown(value)}; give a list of channels, or channels, cooldown, remind and quiet")
+    return {"channels": value} if isinstance(value, list | tuple) else value
+
+
 class ModelSpec(Part):
     """The declaration of one model.
 
@@ -452,7 +524,7 @@ class ModelSpec(Part):
     monitor: Monitor = Monitor()
     governor: Governor = Governor()
     promotion: Literal["automatic", "manual"] = "automatic"
-    alerts: tuple[Name, ...] = ("log",)
+    alerts: Annotated[Alerts, BeforeValidator(_alerts)] = Alerts()
 
     # what is wrong between parts: a message begins with the place it means (see _explain)
 
@@ -513,6 +585,11 @@ class ModelSpec(Part):
     def champion_asset(self) -> str:
         """Name of the asset that tells of a new champion."""
         return f"{self.name}/champion"
+
+    @property
+    def verdict_asset(self) -> str:
+        """Name of the asset that tells of each window's verdict."""
+        return f"{self.name}/verdict"
 
     def in_calendar(self, moment: datetime) -> bool:
         """Whether the source has days before ``moment`` that end no later than it knows.

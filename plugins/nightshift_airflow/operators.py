@@ -1,6 +1,7 @@
 """A step of a pipeline as an Airflow task."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from airflow.sdk import Asset, BaseOperator
@@ -8,7 +9,9 @@ from airflow.sdk.bases.skipmixin import SkipMixin
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from nightshift.errors import NightshiftError, UnavailableError
+from nightshift_airflow.channels import address_of
 from nightshift_airflow.notes import KEY as NOTE
+from nightshift_airflow.notifiers import RunNotifier
 
 
 class StepOperator(BaseOperator, SkipMixin):
@@ -30,7 +33,11 @@ class StepOperator(BaseOperator, SkipMixin):
     ui_color = "#e8f0f7"
 
     def __init__(self, *, model: str, pipeline: str, announces: Asset | None = None, **kwargs: Any) -> None:
-        super().__init__(outlets=[announces] if announces else [], **kwargs)
+        failed = RunNotifier(model=model, pipeline=pipeline, about="failed")
+        well = RunNotifier(model=model, pipeline=pipeline, about="well")
+        # a step with nothing to do is skipped, and well
+        tell = {"on_failure_callback": failed, "on_success_callback": well, "on_skipped_callback": well}
+        super().__init__(outlets=[announces] if announces else [], **(tell | kwargs))
         self.model = model
         self.pipeline = pipeline
         self.announces = announces
@@ -47,6 +54,7 @@ class StepOperator(BaseOperator, SkipMixin):
                 run_id=context["run_id"],
                 asked=_asked(context),
                 is_last_try=context["ti"].try_number > context["ti"].max_tries,
+                address=address_of,
             )
         except UnavailableError:
             raise
@@ -70,6 +78,21 @@ class StepOperator(BaseOperator, SkipMixin):
         after: Sequence[Any] = context["task"].get_flat_relatives(upstream=False)
         if after:
             self.skip(ti=context["ti"], tasks=after)
+
+
+class WatchOperator(BaseOperator):
+    """Look after all models: nights that did not come, messages that wait; what was done is its XCom."""
+
+    ui_color = "#e8f0f7"
+
+    def execute(self, context: Any) -> list[str]:  # noqa: ARG002 - the signature is Airflow's
+        # imported here: see above
+        from nightshift.pipelines.alarms import watch
+        from nightshift.settings import Settings
+
+        said = watch(Settings.load(), now=datetime.now(UTC), address=address_of)
+        self.log.info("; ".join(said) or "all is well")
+        return said
 
 
 def _push_sentence(context: Any, sentence: str) -> None:

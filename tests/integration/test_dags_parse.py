@@ -23,6 +23,7 @@ from nightshift.spec import EXAMPLE
 
 ROOT = find_project()
 MODEL = "flight_delay"
+WATCH = "nightshift_watch"
 CHECKED = {"nightshift.errors", "nightshift.files", "nightshift.settings", "nightshift.spec", "nightshift.yaml_file"}
 GOOD_MOMENTS = [
     None, "2013-05-01", "2013-05-01T06:00Z", "2013-05-01T06:00:00+00:00", "2013-05-01T06:00:00.000Z",
@@ -120,6 +121,11 @@ def monitor(parsed: dict[str, Any]) -> Any:
     return parsed["dags"][f"monitor_{MODEL}"]
 
 
+def of_models(parsed: dict[str, Any]) -> dict[str, Any]:
+    """Return the DAGs that belong to one model each."""
+    return {name: dag for name, dag in parsed["dags"].items() if name != WATCH}
+
+
 # ---------------------------------------------------------------- cheap
 
 
@@ -145,9 +151,16 @@ def test_the_files_are_found_by_airflows_careful_search() -> None:
 
 def test_every_declaration_has_its_dags_and_none_has_a_fault(parsed: dict[str, Any]) -> None:
     assert parsed["errors"] == {}
-    assert set(parsed["dags"]) == {
+    assert set(parsed["dags"]) == {WATCH} | {
         f"{pipeline}_{path.stem}" for path in (ROOT / "include" / "specs").glob("*.yaml") for pipeline in STEPS
     }
+
+
+def test_somebody_looks_after_all_models_every_quarter_of_an_hour(parsed: dict[str, Any]) -> None:
+    watch = parsed["dags"][WATCH]
+
+    assert watch["schedule"] == {"cron": "*/15 * * * *", "zone": "UTC", "assets": []}
+    assert (watch["operators"], watch["bounded"], watch["catchup"]) == (["WatchOperator"], True, False)
 
 
 def test_a_build_goes_from_versions_to_promotion_with_the_profile_beside_the_training(build: Any) -> None:
@@ -221,11 +234,11 @@ def test_a_monitor_runs_by_intervals_so_that_any_past_window_is_a_backfill(monit
 
 def test_dags_meet_at_assets_only(build: Any, monitor: Any) -> None:
     assert build["outlets"] == {"promote": [f"{MODEL}/champion"]}
-    assert monitor["outlets"] == {"request_retraining": [f"{MODEL}/retrain"]}
+    assert monitor["outlets"] == {"decide": [f"{MODEL}/verdict"], "request_retraining": [f"{MODEL}/retrain"]}
 
 
 def test_no_run_hangs_for_ever_and_none_waits_for_a_pool_that_is_not_there(parsed: dict[str, Any]) -> None:
-    for dag in parsed["dags"].values():
+    for dag in of_models(parsed).values():
         assert dag["bounded"]
         assert dag["pools"] == ["default_pool"]
         assert dag["retries"] == [3]
@@ -233,7 +246,7 @@ def test_no_run_hangs_for_ever_and_none_waits_for_a_pool_that_is_not_there(parse
 
 
 def test_a_page_tells_what_the_model_is_for_and_whom_to_ask(parsed: dict[str, Any]) -> None:
-    for name, dag in parsed["dags"].items():
+    for name, dag in of_models(parsed).items():
         assert f"**{MODEL}** — Will a flight out of New York" in dag["page"]
         assert "flights@example.org" in dag["page"]
         assert dag["tags"] == sorted(["nightshift", MODEL, name.split("_")[0]])

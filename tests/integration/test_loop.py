@@ -1,11 +1,15 @@
 """The whole loop on real components: a real scheduler, MLflow, data registry, HTTP API and prediction log."""
 
+import json
+import os
+import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 
 from nightshift.demo.replay import ask, callers_rows
@@ -28,15 +32,32 @@ TO_SERVING_SECONDS = 10.0
 pytestmark = pytest.mark.timeout(1200)
 
 
+class HouseWithGuests(House):
+    """The services, and beside our DAGs those of ``tests/integration/dags``, which use our sensors."""
+
+    def _environment(self, urls: Mapping[str, str]) -> dict[str, str]:
+        local, guests = "airflow.dag_processing.bundles.local.LocalDagBundle", Path(__file__).with_name("dags")
+        bundles = [
+            {"name": "dags-folder", "classpath": local, "kwargs": {}},
+            {"name": "guests", "classpath": local, "kwargs": {"path": str(guests)}},
+        ]
+        more = {"AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps(bundles)}
+        return super()._environment(urls) | more
+
+
 @pytest.fixture(scope="module")
-def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    state = tmp_path_factory.mktemp("state")
-    house = House(Settings.load(state=state))
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    house = HouseWithGuests(Settings.load(state=tmp_path_factory.mktemp("state")))
     try:
         house.up()
-        yield Settings.load(state=state)
+        yield house
     finally:
         house.down()
+
+
+@pytest.fixture(scope="module")
+def settings(house: House) -> Settings:
+    return Settings.load(state=house.settings.state)
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +77,22 @@ def conf() -> dict[str, bool]:
 
 
 @pytest.fixture(scope="module")
-def built(api: AirflowApi, conf: dict[str, bool]) -> DagRun:
+def waiting(house: House, api: AirflowApi) -> DagRun:
+    """A run that waits for the verdict of the week to come; its triggerer was killed, and another one started."""
+    api.wait_for_dags({"score_flight_delay"}, seconds=120)
+    run = api.trigger("score_flight_delay", conf={"at": (WEEK + timedelta(days=7)).isoformat()})
+    api.wait_for_task(run, "wait", "deferred", seconds=120)
+    triggerer = house.processes()["airflow-triggerer"]
+    alive = psutil.Process(triggerer.pid)
+    os.killpg(triggerer.pid, signal.SIGKILL)
+    alive.wait(timeout=30)
+    house.up()
+    assert house.processes()["airflow-triggerer"].pid != triggerer.pid
+    return run
+
+
+@pytest.fixture(scope="module")
+def built(waiting: DagRun, api: AirflowApi, conf: dict[str, bool]) -> DagRun:
     run = api.trigger(f"build_{MODEL}", conf={"as_of": AS_OF.isoformat(), "reason": "test", **conf})
     return api.wait(run, seconds=SECONDS)
 
@@ -108,6 +144,18 @@ def test_the_scheduler_runs_a_monitor_that_judges_a_replayed_week(
     assert entry.body["decision"]["sentence"]
     assert {"auc", "log_loss"} <= set(entry.body["signals"]["estimated"])
     assert {"origin = EWR", "origin = JFK", "origin = LGA"} <= set(entry.body["segments"])
+
+
+def test_who_waits_goes_on_with_the_verdict_although_its_triggerer_was_killed(
+    waiting: DagRun, judged: DagRun, api: AirflowApi, settings: Settings
+) -> None:
+    run = api.wait(waiting, seconds=120)
+
+    (entry,) = Ledger(settings.ledger).windows(MODEL)
+    found = api.returned(run, "wait")
+    assert run.state == "success", api.failure(run)
+    assert (found["answer"], found["entry"]) == ("go on", entry.id)
+    assert api.link(run, "wait", "Ledger") == f"/nightshift/models/{MODEL}/ledger?before={entry.id + 1}"
 
 
 def test_the_runs_page_shows_verdict_and_decision(judged: DagRun, api: AirflowApi, settings: Settings) -> None:

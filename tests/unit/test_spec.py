@@ -153,8 +153,8 @@ def test_whatever_changes_the_meaning_changes_the_digest(change: dict[str, Any])
         ("monitor: {limits: {performance: {bias: 1}}}", 13, "monitor.limits.performance.bias names 'bias', no metric"),
         ("gates: {champion: {metric: rmse, segments: [temperature]}}", 13, "gates.champion.segments names temperature"),
         ("governor: {wanted: 4, nights: 3}", 13, "governor wants 4 of 3 nights, which can never be"),
-        ("alerts: log", 13, "alerts is 'log'; input should be a list"),
-        ('alerts: ["ops mail"]', 13, "alerts.0 is 'ops mail'; string should match pattern"),
+        ("alerts: log", 13, "alerts is 'log'; give a list of channels, or channels"),
+        ('alerts: ["ops mail"]', 13, "alerts.channels.0 is 'ops mail'; string should match pattern"),
         ("promotion: always", 13, "promotion is 'always'; input should be 'automatic' or 'manual'"),
     ],
 )

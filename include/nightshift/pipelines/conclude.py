@@ -1,21 +1,18 @@
-"""What a window means: judged, decided, told."""
+"""What a window means: judged, decided."""
 
 from dataclasses import replace
 from datetime import timedelta
 
-from nightshift.alerts import Alert, deliver, send
-from nightshift.errors import UnavailableError
-from nightshift.governor import Decision, Rule
+from nightshift.governor import Decision
 from nightshift.governor import decide as govern
 from nightshift.ledger import Kind
 from nightshift.pipelines.entering import block, body_of, enter
-from nightshift.pipelines.history import stray
 from nightshift.pipelines.judging import checks_of, segments_of
 from nightshift.pipelines.request import MonitorRequest
 from nightshift.pipelines.situation import situation
 from nightshift.pipelines.standing import quiets
 from nightshift.pipelines.work import Outcome, Then, Work
-from nightshift.verdict import Status, Verdict, judge_window
+from nightshift.verdict import Verdict, judge_window
 
 ASKED_LASTS = timedelta(hours=1)
 """How long a retrain that was asked for keeps others from being asked for, until its build takes the lease itself."""
@@ -50,8 +47,11 @@ def decide(work: Work) -> Outcome:
         enter(work, request, body)
     blocked = block(work, request, verdict)
     beside = "; its days are blocked from training until a person releases them" if blocked else ""
+    event = {"verdict": str(verdict.status), "retrain": decision.retrain, "sentence": decision.sentence}
     return Outcome(
-        decision.sentence + beside, note=f"**{verdict.status}**: {verdict.why}\n\n**{decision.sentence}**{beside}"
+        decision.sentence + beside,
+        event={**event, "start": request.start.isoformat(), "end": request.end.isoformat()},
+        note=f"**{verdict.status}**: {verdict.why}\n\n**{decision.sentence}**{beside}",
     )
 
 
@@ -69,59 +69,6 @@ def _decided(work: Work, verdict: Verdict) -> Decision:
     if not decision.retrain:
         work.ledger.end_lease(work.spec.name, work.holder, now=work.now())
     return decision
-
-
-def alert(work: Work) -> Outcome:
-    """Tell people, if there is something to tell: of the window, or of a segment in it."""
-    request, spec = MonitorRequest.of(work.run), work.spec
-    verdict = Verdict.from_json(work.run.read("verdict.json"))
-    decision = Decision.from_json(work.run.read("decision.json"))
-    sick = _sick_segments(work)
-    _tell_of_moved_alias(work)
-    if verdict.status is Status.HEALTHY and not sick and decision.rule is not Rule.TRIPPED:
-        deliver(work.settings.state / "alerts")  # what a channel did not take in an earlier night
-        return Outcome("nobody needs to be told", Then.SKIP)
-    lines = [f"- {check.sentence}" for check in verdict.reasons[:10]]
-    lines += [f"- {name} is {segment['status']}: {segment['why']}" for name, segment in sick.items()][:10]
-    message = Alert(
-        model=spec.name,
-        incident=f"{spec.name}:{verdict.status}",
-        title=f"{spec.name}: {verdict.status} from {request.start:%Y-%m-%d} to {request.end:%Y-%m-%d}",
-        text="\n".join([*lines, f"Decided: {decision.sentence}.", *_what_to_do(work, verdict)]),
-        at=work.now(),
-    )
-    sent = send(message, spec.alerts, folder=work.settings.state / "alerts")
-    refused = f"; {', '.join(sent.failed)} did not take it" if sent.failed else ""
-    return Outcome(f"told {', '.join(sent.channels) or 'nobody'}{refused}")
-
-
-def _tell_of_moved_alias(work: Work) -> None:
-    """Tell people that the champion was changed past gates and approval: an incident of its own."""
-    model = work.spec.name
-    try:
-        champion = work.registry.champion(model)
-    except UnavailableError:
-        return  # the next night looks again; what is to be told of this window must not wait for MLflow
-    moved = stray(work.ledger.entries(model), champion.version if champion else None)
-    if moved:
-        message = Alert(model, f"{model}:alias", f"{model}: the champion was moved by hand", moved, work.now())
-        send(message, work.spec.alerts, folder=work.settings.state / "alerts")
-
-
-def _sick_segments(work: Work) -> dict[str, dict[str, str]]:
-    return {
-        name: segment
-        for name, segment in work.run.read("verdict.json")["segments"].items()
-        if segment["status"] not in (Status.HEALTHY, Status.UNKNOWN)
-    }
-
-
-def _what_to_do(work: Work, verdict: Verdict) -> list[str]:
-    day = f"{MonitorRequest.of(work.run).start:%Y-%m-%d}"
-    words = [f"All of it: nightshift why {work.spec.name} {day}", f"Evidence: {work.run.path}"]
-    if verdict.status is Status.BROKEN:
-        words.insert(0, f"Its days are kept from training until: nightshift release {work.spec.name} {day}")
-    return words
 
 
 def request_retraining(work: Work) -> Outcome:

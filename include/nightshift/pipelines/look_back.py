@@ -14,6 +14,7 @@ from nightshift.pipelines.helping import did_it_help
 from nightshift.pipelines.measure import Cohort
 from nightshift.pipelines.request import Cause, MonitorRequest
 from nightshift.pipelines.steps import find_step
+from nightshift.pipelines.telling import LEVELS
 from nightshift.pipelines.work import Outcome, Work
 from nightshift.predictions.log import PredictionLog
 from nightshift.runs import RunFolder
@@ -149,8 +150,9 @@ def _tell_people(work: Work, entry: Entry) -> None:
         title=f"{work.spec.name}: {now} from {entry.start:%Y-%m-%d} to {entry.end:%Y-%m-%d}, restated",
         text=f"It was {was}; {entry.body['restated']['because']}.\n- {entry.body['why']}",
         at=work.now(),
+        level=LEVELS[now],
     )
-    send(message, work.spec.alerts, folder=work.settings.state / "alerts")
+    send(message, work.spec.alerts.channels, folder=work.settings.alerts, address=work.address)
 
 
 def _sentence(entry: Entry) -> str:

@@ -3,7 +3,7 @@
 from nightshift.governor import Situation
 from nightshift.ledger import Kind
 from nightshift.pipelines.request import MonitorRequest
-from nightshift.pipelines.standing import of_kind, reset, retrains, wish
+from nightshift.pipelines.standing import earlier_verdicts, of_kind, reset, retrains, wish
 from nightshift.pipelines.work import Work
 from nightshift.verdict import Status
 
@@ -19,7 +19,7 @@ def situation(work: Work, status: Status) -> Situation:
     return Situation(
         now=request.end,
         status=status,
-        earlier=_earlier(work, request),
+        earlier=earlier_verdicts(work.ledger.windows(name), work.run.read("window.json")["version"], request.start),
         retrains=retrains(entries, waiting=held is not None or work.spec.promotion == "manual"),
         champion_as_of=promotions[-1].end if promotions else None,
         building=held.holder if held else None,
@@ -27,17 +27,3 @@ def situation(work: Work, status: Status) -> Situation:
         wish=f"{wished.body['by']} ({wished.body['reason']})" if wished else None,
         reset=reset(entries),
     )
-
-
-def _earlier(work: Work, request: MonitorRequest) -> list[Status]:
-    """Return the verdicts of earlier windows on the version now judged: another one's illness is not its own.
-
-    No hour counts twice: of windows that overlap, as one asked for by hand may, the latest counts, or the longest.
-    """
-    version, since = work.run.read("window.json")["version"], request.start
-    kept: list[Status] = []
-    for entry in sorted(work.ledger.windows(work.spec.name), key=lambda one: (-one.end.timestamp(), one.start)):
-        if entry.end <= since and entry.body["version"] == version:
-            kept.append(Status(entry.body["verdict"]["status"]))
-            since = entry.start
-    return kept[::-1]

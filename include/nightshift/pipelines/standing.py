@@ -7,6 +7,7 @@ from typing import Any
 
 from nightshift.governor import Retrain, Trigger
 from nightshift.ledger import Entry, Kind
+from nightshift.verdict import Status
 
 DAY = timedelta(days=1)
 
@@ -14,6 +15,20 @@ DAY = timedelta(days=1)
 def of_kind(entries: Iterable[Entry], *kinds: Kind) -> list[Entry]:
     """Return the entries of some kinds, in their order."""
     return [entry for entry in entries if entry.kind in kinds]
+
+
+def earlier_verdicts(windows: Iterable[Entry], version: str | None, since: datetime) -> list[Status]:
+    """Return the verdicts of windows before ``since`` on one version, oldest first.
+
+    Another version's illness is not its own. No hour counts twice: of windows that
+    overlap, as one asked for by hand may, the latest counts, or the longest.
+    """
+    kept: list[Status] = []
+    for entry in sorted(windows, key=lambda one: (-one.end.timestamp(), one.start)):
+        if entry.end <= since and entry.body["version"] == version:
+            kept.append(Status(entry.body["verdict"]["status"]))
+            since = entry.start
+    return kept[::-1]
 
 
 def blocks(entries: Sequence[Entry]) -> list[Entry]:

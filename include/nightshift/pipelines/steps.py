@@ -6,6 +6,7 @@ from importlib import import_module
 from types import MappingProxyType
 from typing import Any
 
+from nightshift.alerts import Address, in_environment
 from nightshift.errors import NightshiftError, UnavailableError
 from nightshift.pipelines.operate_request import OperateRequest
 from nightshift.pipelines.request import Asked, BuildRequest, MonitorRequest, PromoteRequest, ReproduceRequest
@@ -25,7 +26,7 @@ STEPS: Mapping[str, Mapping[str, str]] = MappingProxyType(
         "monitor": {
             "collect": "observe", "profile": "observe", "validate": "observe", "compare": "observe",
             "performance": "measure", "look_back": "look_back",
-            "judge": "conclude", "decide": "conclude", "alert": "conclude", "request_retraining": "conclude",
+            "judge": "conclude", "decide": "conclude", "alert": "telling", "request_retraining": "conclude",
         },
         "reproduce": dict.fromkeys(
             ("recall", "check_out", "install", "fetch", "rebuild", "certify"), "reproduce"
@@ -56,11 +57,14 @@ def find_step(pipeline: str, name: str) -> Step:
     return step
 
 
-def open_work(pipeline: str, *, model: str, run_id: str, settings: Settings | None = None) -> Work:
+def open_work(
+    pipeline: str, *, model: str, run_id: str, settings: Settings | None = None, address: Address = in_environment
+) -> Work:
     """Return the run called ``run_id`` of a model's pipeline; nothing is made on disk yet."""
     settings = settings or Settings.load()
     spec = find_spec(settings.specs, model)
-    return Work(spec, RunFolder.of(settings.runs, model=model, pipeline=pipeline, run_id=run_id), settings)
+    folder = RunFolder.of(settings.runs, model=model, pipeline=pipeline, run_id=run_id)
+    return Work(spec, folder, settings, run_id=run_id, address=address)
 
 
 def begin(pipeline: str, work: Work, asked: Asked) -> None:
@@ -69,13 +73,20 @@ def begin(pipeline: str, work: Work, asked: Asked) -> None:
 
 
 def run_step(
-    pipeline: str, name: str, *, model: str, run_id: str, asked: Mapping[str, Any], is_last_try: bool = False
+    pipeline: str,
+    name: str,
+    *,
+    model: str,
+    run_id: str,
+    asked: Mapping[str, Any],
+    is_last_try: bool = False,
+    address: Address = in_environment,
 ) -> Outcome:
     """Run one step for a scheduler; the first one also settles the request from what the scheduler says.
 
     After its last try a build lets go of its lease even if all that failed it is a server that was away.
     """
-    work = open_work(pipeline, model=model, run_id=run_id)
+    work = open_work(pipeline, model=model, run_id=run_id, address=address)
     if name == next(iter(STEPS[pipeline])):
         begin(pipeline, work, Asked.by_scheduler(asked))
     return _run(pipeline, name, work, is_last_try=is_last_try)

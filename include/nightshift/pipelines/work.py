@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from nightshift.alerts import Address, in_environment
 from nightshift.ledger import Ledger
 from nightshift.lineage.data import DataRegistry
 from nightshift.registry import ModelRegistry
@@ -42,11 +43,13 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Work:
-    """What a step is given."""
+    """What a step is given; ``run_id`` is the scheduler's own name for the run, empty if there is none."""
 
     spec: ModelSpec
     run: RunFolder
     settings: Settings
+    run_id: str = ""
+    address: Address = in_environment
 
     @cached_property
     def ledger(self) -> Ledger:

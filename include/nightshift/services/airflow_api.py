@@ -127,10 +127,24 @@ class AirflowApi:
         answer = self._call("GET", f"/api/v2/dags/{run.dag}/dagRuns/{quote(run.run_id, safe='')}/taskInstances")
         return {task["task_id"]: task["state"] for task in answer["task_instances"]}
 
+    def wait_for_task(self, run: DagRun, task: str, state: str, *, seconds: float) -> None:
+        """Return once a task of a run is in this state; a ServiceError after ``seconds``."""
+        what = f"{run.dag}.{task} was not {state}"
+        self._until(lambda: self.tasks(run).get(task) == state, seconds, what)
+
+    def returned(self, run: DagRun, task: str) -> Any:
+        """Return what a task returned."""
+        path = f"{_task(run, task)}/xcomEntries/return_value?deserialize=true"
+        return self._call("GET", path)["value"]
+
+    def link(self, run: DagRun, task: str, name: str) -> str | None:
+        """Return where a button on a task's page leads; none if there is nothing to lead to."""
+        links: dict[str, str | None] = self._call("GET", f"{_task(run, task)}/links")["extra_links"]
+        return links.get(name)
+
     def log(self, run: DagRun, task: str, *, attempt: int = 1) -> str:
         """Return what a task said, errors with their words, for messages."""
-        path = f"/api/v2/dags/{run.dag}/dagRuns/{quote(run.run_id, safe='')}/taskInstances/{task}/logs/{attempt}"
-        content = self._call("GET", f"{path}?full_content=true")["content"]
+        content = self._call("GET", f"{_task(run, task)}/logs/{attempt}?full_content=true")["content"]
         return "\n".join(_line(line) for line in content)
 
     def wait(
@@ -183,6 +197,10 @@ class AirflowApi:
         if answer.is_error:
             raise ServiceError(f"Airflow refused {method} {path}: {answer.status_code} {answer.text[:1000]}")
         return answer.json()
+
+
+def _task(run: DagRun, task: str) -> str:
+    return f"/api/v2/dags/{run.dag}/dagRuns/{quote(run.run_id, safe='')}/taskInstances/{task}"
 
 
 def _line(line: Any) -> str:

@@ -3,7 +3,7 @@
 import logging
 from datetime import UTC, datetime
 
-from nightshift.alerts import Alert, send
+from nightshift.alerts import Alert, Level, send
 from nightshift.errors import NightshiftError
 from nightshift.settings import Settings
 from nightshift.spec import find_spec
@@ -24,9 +24,10 @@ class Alarm:
             title=f"{model}: the new champion cannot be served",
             text=f"{trouble}\nThe version that answered before goes on answering.",
             at=datetime.now(UTC),
+            level=Level.SERIOUS,
         )
         try:
-            channels = find_spec(self._settings.specs, model).alerts
+            channels = find_spec(self._settings.specs, model).alerts.channels
             send(alert, channels, folder=self._settings.state / "alerts")
         except (NightshiftError, OSError) as error:
             log.error("an alert of %s could not be sent: %s", model, error)

@@ -96,7 +96,7 @@ def test_labels_that_moved_are_told_of_when_they_are_in(tmp_path: Path) -> None:
 
 
 def test_one_segment_that_goes_wrong_is_named_and_told_of(tmp_path: Path) -> None:
-    nights = watched(tmp_path, monitor={"limits": {"performance": {"auc": 0.3}}})
+    nights = watched(tmp_path, monitor={"limits": {"performance": {"auc": 0.3}}}, alerts={"cooldown": "0d"})
     for day in (20, 21):
         rows = rides_of(day, rows=1200)
         nights.ask(rows)
@@ -130,12 +130,31 @@ def test_people_are_told_of_a_window_although_the_registry_is_away(
         raise RegistryUnavailableError(f"the registry of {model} is away")
 
     nights = watched(tmp_path)
-    nights.judge(20)  # nobody asked anything: UNKNOWN
     monkeypatch.setattr(OneRelease, "champion", away)
 
-    outcome = find_step("monitor", "alert")(nights.work("night-20"))
+    nights.judge(20)  # nobody asked anything: UNKNOWN
 
-    assert outcome.sentence == "told log"
+    assert "UNKNOWN from 2013-01-21 to 2013-01-22" in (nights.folder / "alerts" / "rides.jsonl").read_text()
+
+
+def test_tried_again_people_are_not_told_again(tmp_path: Path) -> None:
+    nights = watched(tmp_path)
+
+    nights.judge(20, again=("alert",))
+
+    assert len((nights.folder / "alerts" / "rides.jsonl").read_text().splitlines()) == 1
+
+
+def test_nights_that_nobody_judged_are_told_of_until_they_are(tmp_path: Path) -> None:
+    nights = watched(tmp_path, alerts={"cooldown": "0d"})
+    for day in (20, 23, 24, 21, 22, 25):
+        live(nights, day)
+
+    told = [json.loads(line)["title"] for line in (nights.folder / "alerts" / "rides.jsonl").read_text().splitlines()]
+    assert [title for title in told if "never judged" in title] == [
+        "rides: windows were never judged (opened)",
+        "rides: windows were never judged (resolved)",
+    ]
 
 
 def test_segments_with_too_few_rows_say_nothing(tmp_path: Path) -> None:

@@ -4,74 +4,21 @@ import email
 import email.policy
 import json
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from datetime import timedelta
 from pathlib import Path
-from socketserver import StreamRequestHandler, ThreadingTCPServer
-from threading import Thread
 from typing import Any
 
 import pytest
 
+from factories.sinks import a_channel, a_postbox
 from factories.spine import a_day
-from nightshift.alerts import Alert, Sent, deliver, send
+from nightshift.alerts import Alert, Level, Sent, deliver, send
 from nightshift.errors import SettingsError
 
 ALERT = Alert(
     "bikes", "bikes:DRIFTED", "bikes: DRIFTED ☾", "temperature moved\nDecided: no retrain, because …", a_day(7)
 )
-
-
-@contextmanager
-def a_channel(status: int = 200) -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    """Yield the Apprise address of a server on the loopback, and what it was sent."""
-    heard: list[dict[str, Any]] = []
-
-    class Ear(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            heard.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            self.send_response(status)
-            self.end_headers()
-
-        def log_message(self, *_: Any) -> None:
-            """Say nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Ear)
-    thread = Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"json://127.0.0.1:{server.server_port}", heard
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
-
-
-@contextmanager
-def a_postbox() -> Iterator[tuple[str, list[bytes]]]:
-    """Yield the Apprise address of a mail server on the loopback, and the letters it took."""
-    letters: list[bytes] = []
-
-    class Postman(StreamRequestHandler):
-        def handle(self) -> None:
-            self.wfile.write(b"220 here\r\n")
-            for line in self.rfile:
-                if line.upper().startswith(b"DATA"):
-                    self.wfile.write(b"354 go on\r\n")
-                    letters.append(b"".join(iter(self.rfile.readline, b".\r\n")))
-                self.wfile.write(b"250 fine\r\n")
-
-    with ThreadingTCPServer(("127.0.0.1", 0), Postman) as server:
-        thread = Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            port = server.server_address[1]
-            yield f"mailto://127.0.0.1:{port}?from=night@example.org&to=ops@example.org&mode=insecure", letters
-        finally:
-            server.shutdown()
-            thread.join()
 
 
 def kept(folder: Path) -> list[dict[str, Any]]:
@@ -162,12 +109,12 @@ def test_what_a_channel_did_not_take_is_sent_again_in_its_order(
     monkeypatch.setenv("NIGHTSHIFT_CHANNEL_OPS", "json://127.0.0.1:1")
     for title in ("first", "second"):
         send(replace(ALERT, title=title), ["ops"], folder=tmp_path)
-    waiting = deliver(tmp_path)
+    waiting = deliver(tmp_path, now=ALERT.at)
 
     with a_channel() as (address, heard):
         monkeypatch.setenv("NIGHTSHIFT_CHANNEL_OPS", address)
         sent = send(replace(ALERT, title="third"), ["ops"], folder=tmp_path)
-        left = deliver(tmp_path)
+        left = deliver(tmp_path, now=ALERT.at)
 
     assert waiting == {"ops": 2}
     assert [message["title"] for message in heard] == ["first", "second", "third"]
@@ -189,11 +136,11 @@ def test_a_message_that_lost_its_channels_address_waits_for_it(tmp_path: Path, m
     send(ALERT, ["ops"], folder=tmp_path)
     monkeypatch.delenv("NIGHTSHIFT_CHANNEL_OPS")
 
-    assert deliver(tmp_path) == {"ops": 1}
+    assert deliver(tmp_path, now=ALERT.at) == {"ops": 1}
 
 
 def test_without_an_outbox_there_is_nothing_to_send(tmp_path: Path) -> None:
-    assert deliver(tmp_path) == {}
+    assert deliver(tmp_path, now=ALERT.at) == {}
 
 
 def test_a_channel_may_be_a_letter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -206,3 +153,42 @@ def test_a_channel_may_be_a_letter(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     (letter,) = (email.message_from_bytes(one, policy=email.policy.default) for one in letters)
     assert (letter["Subject"], letter["To"]) == (ALERT.title, "ops@example.org")
     assert "temperature moved" in str(letter.get_body(("plain", "html")))
+
+
+# ---------------------------------------------------------------- quiet hours
+
+
+def test_what_is_held_back_goes_out_when_its_time_has_come(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    morning = ALERT.at + timedelta(hours=7)
+    with a_channel() as (address, heard):
+        monkeypatch.setenv("NIGHTSHIFT_CHANNEL_OPS", address)
+
+        sent = send(replace(ALERT, not_before=morning), ["log", "ops"], folder=tmp_path)
+        send(replace(ALERT, title="urgent"), ["ops"], folder=tmp_path)
+        night = deliver(tmp_path, now=morning - timedelta(seconds=1))
+        day = deliver(tmp_path, now=morning)
+
+    assert (sent, night, day) == (Sent(("log",), (), ("ops",)), {"ops": 1}, {})
+    assert [message["title"] for message in heard] == ["urgent", ALERT.title]
+
+
+def test_a_channel_may_rank_by_how_bad_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with a_channel() as (address, heard):
+        monkeypatch.setenv("NIGHTSHIFT_CHANNEL_OPS", address)
+        for level in Level:
+            send(replace(ALERT, level=level), ["ops"], folder=tmp_path)
+
+    assert [message["type"] for message in heard] == ["success", "info", "warning", "failure"]
+
+
+def test_a_message_from_before_there_were_levels_is_still_sent() -> None:
+    earlier = {name: value for name, value in ALERT.to_json().items() if name not in ("level", "not_before")}
+
+    assert Alert.from_json(earlier) == ALERT
+
+
+def test_an_address_may_come_from_somewhere_else(tmp_path: Path) -> None:
+    with a_channel() as (address, heard):
+        sent = send(ALERT, ["ops"], folder=tmp_path, address={"ops": address}.get)
+
+    assert (sent.channels, len(heard)) == (("ops",), 1)

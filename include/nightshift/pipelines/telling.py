@@ -1,0 +1,176 @@
+"""What people are told of a window: one message for one incident."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from types import MappingProxyType
+from typing import Any
+
+from nightshift.alerts import Level, Report, Told, tell
+from nightshift.errors import UnavailableError
+from nightshift.governor import Decision, Rule
+from nightshift.ledger import Entry, Kind
+from nightshift.pipelines.history import stray
+from nightshift.pipelines.request import MonitorRequest
+from nightshift.pipelines.standing import of_kind
+from nightshift.pipelines.work import Outcome, Then, Work
+from nightshift.settings import Settings
+from nightshift.verdict import Status, Verdict
+
+LEVELS: Mapping[Status, Level] = MappingProxyType(
+    {
+        Status.HEALTHY: Level.FINE,
+        Status.UNKNOWN: Level.NOTICE,
+        Status.DRIFTED: Level.NOTICE,
+        Status.DEGRADED: Level.SERIOUS,
+        Status.BROKEN: Level.URGENT,
+    }
+)
+"""How bad each verdict is for people."""
+FACTS_MAX = 10
+
+
+def alert(work: Work) -> Outcome:
+    """Tell people what they do not know yet: of the window, of windows never judged, of an alias moved by hand."""
+    reports = [_window(work), _missed(work), _alias(work)]
+    told = [
+        tell(report, work.spec.alerts, folder=work.settings.alerts, address=work.address)
+        for report in reports
+        if report is not None
+    ]
+    news = [one.sentence for one in told if one.alert]
+    if news:
+        return Outcome("; ".join(news))
+    return Outcome(told[0].sentence, Then.SKIP)
+
+
+def report(work: Work, entry: Report) -> Told:
+    """Tell people of anything else about the model, over its own channels."""
+    return tell(entry, work.spec.alerts, folder=work.settings.alerts, address=work.address)
+
+
+def links(settings: Settings, model: str, *, dag: str, run_id: str = "", entry: int | None = None) -> Any:
+    """Return where to look, by name: the run, and the ledger with its entry first."""
+    run = f"/runs/{run_id}" if run_id else ""
+    first = f"?before={entry + 1}" if entry is not None else ""
+    return (
+        ("Run", f"{settings.pages}/dags/{dag}{run}"),
+        ("Ledger", f"{settings.pages}/nightshift/models/{model}/ledger{first}"),
+    )
+
+
+def _window(work: Work) -> Report:
+    request, model = MonitorRequest.of(work.run), work.spec.name
+    verdict = Verdict.from_json(work.run.read("verdict.json"))
+    decision = Decision.from_json(work.run.read("decision.json"))
+    sick = _sick_segments(work)
+    facts = [check.sentence for check in verdict.reasons[:FACTS_MAX]]
+    facts += [f"{name} is {segment['status']}: {segment['why']}" for name, segment in sick.items()][:FACTS_MAX]
+    entries = [entry for entry in work.ledger.entries(model, Kind.WINDOW) if entry.body["run"] == work.holder]
+    return Report(
+        model=model,
+        thing="nights",
+        level=_level(verdict, decision, sick),
+        title=f"{model}: {verdict.status} from {request.start:%Y-%m-%d} to {request.end:%Y-%m-%d}",
+        key=_key(verdict, decision, sick),
+        at=work.now(),
+        facts=tuple(facts),
+        since=request.start,
+        of=request.end,
+        decided=decision.sentence,
+        to_do=tuple(_to_do(work, verdict, decision)),
+        links=links(work.settings, model, dag=f"monitor_{model}", run_id=work.run_id,
+                    entry=entries[-1].id if entries else None),
+    )  # fmt: skip
+
+
+def _level(verdict: Verdict, decision: Decision, sick: Mapping[str, Any]) -> Level:
+    tripped = Level.SERIOUS if decision.rule is Rule.TRIPPED else Level.FINE
+    segments = Level.NOTICE if sick else Level.FINE
+    return max(LEVELS[verdict.status], tripped, segments, key=list(Level).index)
+
+
+def _key(verdict: Verdict, decision: Decision, sick: Mapping[str, Any]) -> str:
+    """Return what the window says without its numbers: those differ each night and are no news."""
+    subjects = sorted({f"{check.name} of {check.subject}" for check in verdict.reasons})
+    segments = [f"{name} is {segment['status']}" for name, segment in sorted(sick.items())]
+    return "; ".join([str(verdict.status), *subjects, *segments, "retrain" if decision.retrain else str(decision.rule)])
+
+
+def _sick_segments(work: Work) -> dict[str, dict[str, str]]:
+    return {
+        name: segment
+        for name, segment in work.run.read("verdict.json")["segments"].items()
+        if segment["status"] not in (Status.HEALTHY, Status.UNKNOWN)
+    }
+
+
+def _to_do(work: Work, verdict: Verdict, decision: Decision) -> list[str]:
+    model, day = work.spec.name, f"{MonitorRequest.of(work.run).start:%Y-%m-%d}"
+    words = [f"all of it: nightshift why {model} {day}", f"the evidence is in {work.run.path}"]
+    if decision.rule is Rule.TRIPPED:
+        words.insert(0, f"find out why retrains do not help, then nightshift reset {model}, or operate_{model}")
+    if verdict.status is Status.BROKEN:
+        words.insert(
+            0,
+            "mend the source; its days are kept from training until "
+            f"nightshift release {model} {day}, or operate_{model}",
+        )
+    return words
+
+
+def _missed(work: Work) -> Report | None:
+    """Return whether windows before this one were never judged; none for a window that is no night's."""
+    request, model = MonitorRequest.of(work.run), work.spec.name
+    gaps = unjudged(work.ledger.windows(model), until=request.start, at_least=work.spec.monitor.window)
+    words = [f"nobody judged {start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M}" for start, end in gaps]
+    return Report(
+        model=model,
+        thing="gaps",
+        level=Level.SERIOUS if gaps else Level.FINE,
+        title=f"{model}: windows were never judged",
+        key=str(len(gaps)),
+        at=work.now(),
+        facts=tuple(words[:FACTS_MAX]),
+        since=gaps[0][0] if gaps else None,
+        of=request.end,
+        to_do=(f"run a backfill of monitor_{model} over these days",),
+        links=links(work.settings, model, dag=f"monitor_{model}"),
+    )
+
+
+def unjudged(windows: Sequence[Entry], *, until: datetime, at_least: timedelta) -> list[tuple[datetime, datetime]]:
+    """Return the stretches before ``until`` that lie between judged windows and were not judged, oldest first.
+
+    What is shorter than ``at_least`` is no missed window: somebody may have judged another cut by hand.
+    """
+    found: list[tuple[datetime, datetime]] = []
+    covered: datetime | None = None
+    spans = sorted((entry.start, entry.end) for entry in windows if entry.start < until)
+    for start, end in [*spans, (until, until)]:
+        if covered and start - covered >= at_least:
+            found.append((covered, start))
+        covered = max(covered, end) if covered else end
+    return found if spans else []
+
+
+def _alias(work: Work) -> Report | None:
+    """Return whether the champion was changed past gates and approval; none while MLflow does not say."""
+    model = work.spec.name
+    try:
+        champion = work.registry.champion(model)
+    except UnavailableError:
+        return None  # the next night looks again; what is to be told of this window must not wait for MLflow
+    entries = work.ledger.entries(model)
+    moved = stray(entries, champion.version if champion else None)
+    return Report(
+        model=model,
+        thing="alias",
+        level=Level.URGENT if moved else Level.FINE,
+        title=f"{model}: the champion was moved by hand",
+        key=moved or "",
+        at=work.now(),
+        facts=(moved,) if moved else (),
+        since=max((entry.end for entry in of_kind(entries, Kind.PROMOTION)), default=None),
+        to_do=(f"let the version that should answer go live by promote_{model}",),
+        links=links(work.settings, model, dag=f"promote_{model}"),
+    )
