@@ -1,14 +1,15 @@
 """Small drawings as SVG: no script, no font, no address; colours come from the page."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from math import isfinite
 from typing import Any
 
+import numpy as np
 from markupsafe import Markup
 
 WIDTH, HEIGHT, ROW = 320, 90, 18
-CATEGORIES_SHOWN = 8
+CATEGORIES_SHOWN, CELLS = 8, 48
 VALUES_SHOWN = 30
 """A number of no more values than so many is drawn value by value: its bins have no width."""
 LABEL_WIDTH = 140
@@ -63,7 +64,7 @@ def _categories(counts: Mapping[str, int]) -> Markup:
 
 
 def _histogram(column: Mapping[str, Any], ends: tuple[str, str] | None) -> Markup:
-    """Return the bins as areas: as wide as they are, and as high as their rows are dense."""
+    """Return how many rows lie in equal parts of the range; the profile's own bins are narrow where rows are many."""
     low, high = column.get("lowest"), column.get("highest")
     if low is None or high is None:
         return _SVG.format(WIDTH, HEIGHT, Markup('<text x="4" y="40">no values</text>'))
@@ -73,16 +74,13 @@ def _histogram(column: Mapping[str, Any], ends: tuple[str, str] | None) -> Marku
     if len(often) <= VALUES_SHOWN and sum(often.values()) == sum(column["bins"]):
         return _framed(_columns_of(often, low, high), low, high, ends)
     edges = [low, *(min(max(edge, low), high) for edge in column["edges"]), high]
-    total = sum(column["bins"]) or 1
-    least = (high - low) / 200 or 1.0  # a bin of one value is drawn as a line, not as infinitely high
-    wide = [max(right - left, least) for left, right in pairwise(edges)]
-    dense = [count / total / width for count, width in zip(column["bins"], wide, strict=True)]
-    scale, top = WIDTH / ((high - low) or 1.0), max(dense, default=0.0) or 1.0
-    parts = Markup("")
-    for left, width, density in zip(edges[:-1], wide, dense, strict=True):
-        height = (HEIGHT - 16) * density / top
+    below = [0, *accumulate(column["bins"])]
+    cells = np.diff(np.interp(np.linspace(low, high, CELLS + 1), edges, below))
+    most, width, parts = float(cells.max()) or 1.0, WIDTH / CELLS, Markup("")
+    for place, count in enumerate(cells):
+        height = (HEIGHT - 16) * count / most
         parts += Markup('<rect x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}"/>').format(
-            (left - low) * scale, HEIGHT - 16 - height, max(width * scale - 0.5, 0.5), height
+            place * width, HEIGHT - 16 - height, width - 0.5, height
         )
     return _framed(parts, low, high, ends)
 
