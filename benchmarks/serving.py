@@ -42,8 +42,10 @@ from nightshift.data.source import load_source  # noqa: E402
 from nightshift.data.tables import assemble_live  # noqa: E402
 from nightshift.model.package import open_package, write_package  # noqa: E402
 from nightshift.model.train import TrainedModel, train  # noqa: E402
+from nightshift.pipelines.recipe import recipe  # noqa: E402
 from nightshift.profile.contract import Contract  # noqa: E402
 from nightshift.profile.profile import Profile  # noqa: E402
+from nightshift.settings import Settings  # noqa: E402
 from nightshift.spec import ModelSpec, find_spec  # noqa: E402
 
 READY_SECONDS = 120.0
@@ -120,9 +122,9 @@ def learn() -> tuple[ModelSpec, pd.DataFrame, TrainedModel]:
     """Return the declaration, flights to ask about, and a model of the weeks before."""
     spec = find_spec(PROJECT / "include" / "specs", "flight_delay")
     source = load_source(spec, PROJECT / "include" / "sources", PROJECT)
-    query = PROJECT / "include" / "features" / "flight_delay.sql"
+    how = recipe(spec, Settings.load(project=PROJECT))
     start, end = datetime(2013, 1, 15, tzinfo=UTC), datetime(2013, 3, 5, tzinfo=UTC)
-    rows = assemble_live(source, spec, query, start=start, end=end, lookback=timedelta(days=14))
+    rows = assemble_live(source, spec, how, start=start, end=end, lookback=timedelta(days=14))
     known = rows.dropna(subset=[spec.label.column])
     cut, asked_from = known[spec.time.column].quantile(0.8), datetime(2013, 3, 1, tzinfo=UTC)
     before = known[known[spec.time.column] < asked_from]

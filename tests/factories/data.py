@@ -14,7 +14,8 @@ from nightshift.data.source import Source, load_source
 from nightshift.spec import ModelSpec, load_spec
 
 PROJECT = Path(__file__).resolve().parents[2]
-FLIGHT_QUERY = PROJECT / "include" / "features" / "flight_delay.sql"
+FLIGHT_QUERY = Path(__file__).with_name("flight_delay.sql")
+"""The features of the example in one query, written apart from the store: what its views are held to."""
 DAY = timedelta(days=1)
 
 SIMPLE = """\

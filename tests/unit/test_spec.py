@@ -141,7 +141,7 @@ def test_whatever_changes_the_meaning_changes_the_digest(change: dict[str, Any])
             15,
             "unknown key 'monitor.limits.drit'; did you mean 'drift'?",
         ),
-        ("zzz: 1", 13, "unknown key 'zzz'; known are: alerts, features, gates"),
+        ("zzz: 1", 13, "unknown key 'zzz'; known are: alerts, feature_service, features, gates"),
         ("training: {parameters: {seed: 1}}", 13, "training has seed among its parameters, which follow from"),
         ("training: {parameters: {eta: [1]}}", 13, "training.parameters.eta is [1]; give a number, a word"),
         ("training: {threads: 65}", 13, "training.threads is 65; input should be less than or equal to 64"),

@@ -7,8 +7,9 @@ order; times in UTC, numbers as float64, categories as text.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -26,8 +27,29 @@ KNOWN_AT = "known_at"
 THREADS = 2
 
 
+@dataclass(frozen=True)
+class Views:
+    """Features that are joined from views instead of by one query.
+
+    Parameters
+    ----------
+    queries
+        The SQL file of each view; it sees the tables and the moments that a model's own query would see.
+    join
+        Makes the rows from the events (one column more: ``event_timestamp``, the moment whose knowledge is asked
+        for) and the answer of each view.
+    """
+
+    queries: Mapping[str, Path]
+    join: Callable[[pa.Table, Mapping[str, pa.Table]], pa.Table]
+
+
+How = Path | Views | None
+"""A query that gives whole rows, views to be joined, or none if the table ``rows`` has them ready."""
+
+
 def assemble(
-    tables: Path, spec: ModelSpec, query: Path | None, *, start: datetime, end: datetime, as_of: datetime
+    tables: Path, spec: ModelSpec, query: How, *, start: datetime, end: datetime, as_of: datetime
 ) -> pd.DataFrame:
     """Return the labelled rows with time in [``start``, ``end``) as they were known at ``as_of``.
 
@@ -38,7 +60,7 @@ def assemble(
     query
         SQL file; may use the moments ``$start``, ``$end``, ``$as_of`` and the intervals ``$known_before`` and
         ``$lookback``. Its answer holds key, time, label, every feature and, if labels may come late,
-        ``known_at``. None takes the table ``rows``.
+        ``known_at``. None takes the table ``rows``; views are each asked, and joined to the events.
     as_of
         Rows whose label was not known then (matured, and ``known_at`` past) are left out.
 
@@ -64,7 +86,7 @@ def assemble(
 def assemble_live(
     source: Source,
     spec: ModelSpec,
-    query: Path | None,
+    query: How,
     *,
     start: datetime,
     end: datetime,
@@ -91,6 +113,18 @@ def assemble_live(
         _close_doors(database)
         rows = _ask(database, spec, query, start=start, end=end, as_of=end)
     return _shape(rows, spec)
+
+
+def view_rows(
+    source: Source, spec: ModelSpec, queries: Mapping[str, Path], *, start: datetime, end: datetime
+) -> dict[str, pa.Table]:
+    """Return what the query of each view answers of the source's events in [``start`` less the lookback, ``end``)."""
+    with _database() as database:
+        for name, frame in (source.extract(start - spec.time.lookback, end) | source.static()).items():
+            database.register(name, to_arrow(frame))
+        _close_doors(database)
+        moments = {"start": start, "end": end, "as_of": end}
+        return {name: _answer(database, spec, path.read_text(), path.name, **moments) for name, path in queries.items()}
 
 
 def labels(source: Source, spec: ModelSpec, *, start: datetime, end: datetime, as_of: datetime) -> pd.DataFrame:
@@ -176,19 +210,44 @@ def _close_doors(database: duckdb.DuckDBPyConnection, *folders: Path) -> None:
     database.execute("SET lock_configuration = true")
 
 
-def _ask(database: duckdb.DuckDBPyConnection, spec: ModelSpec, query: Path | None, **moments: datetime) -> pd.DataFrame:
-    """Return the query's answer, with exactly the parameters that it names."""
-    sql = query.read_text() if query else _ready(spec)
-    where = query.name if query else f"the table {READY!r}"
+def _ask(database: duckdb.DuckDBPyConnection, spec: ModelSpec, how: How, **moments: datetime) -> pd.DataFrame:
+    """Return whole rows, however they are made."""
+    if isinstance(how, Views):
+        events = _answer(database, spec, _events(database, spec), "the table of events", **moments)
+        views = {
+            name: _answer(database, spec, path.read_text(), path.name, **moments) for name, path in how.queries.items()
+        }
+        return _checked(how.join(events, views).to_pandas(), spec, "the feature service")
+    sql, where = (how.read_text(), how.name) if how else (_ready(spec), f"the table {READY!r}")
+    return _checked(_answer(database, spec, sql, where, **moments).to_pandas(), spec, where)
+
+
+def _answer(
+    database: duckdb.DuckDBPyConnection, spec: ModelSpec, sql: str, where: str, **moments: datetime
+) -> pa.Table:
+    """Return a query's answer, given exactly the parameters that it names."""
     spans = {"known_before": spec.time.known_before, "lookback": spec.time.lookback}
     values: dict[str, Any] = {**moments, **spans}
     named = set(re.findall(r"\$([a-z_]+)", sql))
     try:
-        answer = database.sql(sql, params={name: values[name] for name in values if name in named})
-        rows = answer.to_arrow_table().to_pandas()
+        return database.sql(sql, params={name: values[name] for name in values if name in named}).to_arrow_table()
     except duckdb.Error as error:
         raise FeatureError(f"{where}: {error}") from error
-    return _checked(rows, spec, where)
+
+
+def _events(database: duckdb.DuckDBPyConnection, spec: ModelSpec) -> str:
+    """Return the query for the events and the moment at which each is asked about."""
+    wanted = {spec.key, spec.time.column, spec.label.column}
+    tables = [name for (name,) in database.sql("SHOW TABLES").fetchall()]
+    found = [name for name in tables if wanted <= set(database.table(name).columns)]
+    if len(found) != 1:
+        raise SourceError(
+            f"{len(found)} of the tables ({', '.join(tables) or 'none'}) have the columns "
+            f"{', '.join(sorted(wanted))}; exactly one must"
+        )
+    time = f'"{spec.time.column}"'
+    moment = f"{time} - $known_before AS event_timestamp"
+    return f'SELECT *, {moment} FROM "{found[0]}" WHERE {time} >= $start AND {time} < $end'  # noqa: S608
 
 
 def _ready(spec: ModelSpec) -> str:

@@ -11,6 +11,7 @@ import pandas as pd
 from nightshift.data.source import load_source
 from nightshift.data.tables import assemble_live
 from nightshift.errors import ServiceError, UnavailableError
+from nightshift.pipelines.recipe import recipe
 from nightshift.settings import Settings
 from nightshift.spec import ModelSpec
 
@@ -21,10 +22,7 @@ ANSWER_SECONDS = 60.0
 def callers_rows(spec: ModelSpec, settings: Settings, *, start: datetime, end: datetime) -> pd.DataFrame:
     """Return the events of [start, end) as a caller would have known them: features, key and time, no label."""
     source = load_source(spec, settings.sources, settings.project)
-    query = settings.features / f"{spec.name}.sql"
-    rows = assemble_live(
-        source, spec, query if query.exists() else None, start=start, end=end, lookback=spec.time.lookback
-    )
+    rows = assemble_live(source, spec, recipe(spec, settings), start=start, end=end, lookback=spec.time.lookback)
     return rows.drop(columns=[spec.label.column], errors="ignore")
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -13,6 +12,7 @@ from nightshift.data.tables import assemble_live
 from nightshift.ledger import Entry, Kind, Ledger
 from nightshift.model.evaluate import evaluate
 from nightshift.model.package import open_package
+from nightshift.pipelines.recipe import recipe
 from nightshift.registry import ModelRegistry, Release
 from nightshift.settings import Settings
 from nightshift.spec import ModelSpec
@@ -69,10 +69,7 @@ def comparison_table(registry: ModelRegistry, ledger: Ledger, spec: ModelSpec, s
 def labelled_rows(spec: ModelSpec, settings: Settings, *, start: datetime, end: datetime) -> pd.DataFrame:
     """Return the events of [start, end) with their features as known then and their labels as known now."""
     source = load_source(spec, settings.sources, settings.project)
-    query: Path = settings.features / f"{spec.name}.sql"
-    rows = assemble_live(
-        source, spec, query if query.exists() else None, start=start, end=end, lookback=spec.time.lookback
-    )
+    rows = assemble_live(source, spec, recipe(spec, settings), start=start, end=end, lookback=spec.time.lookback)
     return rows.dropna(subset=[spec.label.column])
 
 

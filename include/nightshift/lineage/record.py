@@ -19,7 +19,8 @@ class Lineage:
 
     ``data`` is the version of the raw tables, ``table`` that of the assembled
     rows and splits; both none until they are made. ``splits`` holds each split's
-    content digest by name. ``as_of`` is when the model was to be built from what
+    content digest by name; ``features`` is the digest of the feature service that
+    made the rows, empty without one. ``as_of`` is when the model was to be built from what
     was known; what followed from it is in the digests.
     """
 
@@ -30,6 +31,7 @@ class Lineage:
     data: DatasetVersion | None = None
     table: DatasetVersion | None = None
     splits: dict[str, str] = field(default_factory=dict)
+    features: str = ""
 
     @property
     def digest(self) -> str:
@@ -45,6 +47,8 @@ class Lineage:
                 "spec": self.spec_digest,
                 "data": self.data.digest if self.data else None,
                 "splits": self.splits,
+                # a model without a feature service has the digest it had before there were any
+                **({"features": self.features} if self.features else {}),
             }
         )
 
@@ -75,6 +79,7 @@ class Lineage:
             "data": self.data.to_json() if self.data else None,
             "table": self.table.to_json() if self.table else None,
             "splits": self.splits,
+            "features": self.features,
         }
 
     @classmethod
@@ -88,4 +93,5 @@ class Lineage:
             data=data,
             table=table,
             splits=content["splits"],
+            features=content.get("features", ""),
         )

@@ -13,12 +13,14 @@ from nightshift.data.split import make_splits
 from nightshift.data.tables import assemble as assemble_table
 from nightshift.data.tables import assemble_live
 from nightshift.errors import BrokenDataError, ReturnToSenderError
+from nightshift.files import write_json
 from nightshift.ledger import Kind
 from nightshift.lineage.code import CodeVersion, read_code
 from nightshift.lineage.data import DatasetVersion
 from nightshift.lineage.environment import Environment, read_environment
 from nightshift.lineage.record import Lineage
 from nightshift.model.package import open_package
+from nightshift.pipelines.recipe import recipe, recipe_to_learn, service_of
 from nightshift.pipelines.request import BuildRequest, Cause, outside_calendar
 from nightshift.pipelines.standing import blocked_days
 from nightshift.pipelines.window import whole_windows
@@ -124,7 +126,7 @@ def _refuse_broken_days(work: Work, source: Source, days: Sequence[date]) -> Non
         return
     start, end = (datetime(day.year, day.month, day.day, tzinfo=UTC) for day in (min(days), max(days)))
     rows = assemble_live(
-        source, spec, work.query, start=start, end=end + timedelta(days=1), lookback=spec.time.lookback
+        source, spec, recipe(spec, work.settings), start=start, end=end + timedelta(days=1), lookback=spec.time.lookback
     )
     known = open_package(work.registry.fetch(spec.name, champion.version)).profile
     taken = set(days)  # a window with a blocked day in it is not taken as a whole, and was judged already
@@ -159,12 +161,13 @@ def assemble(work: Work) -> Outcome:
     tables = work.data.fetch(version, work.run.file("tables"))
     split = work.spec.split
     start = request.as_of - split.train - split.validation - split.test
-    table = assemble_table(tables, work.spec, work.query, start=start, end=request.as_of, as_of=request.as_of)
+    how = recipe_to_learn(work.spec, work.settings)
+    table = assemble_table(tables, work.spec, how, start=start, end=request.as_of, as_of=request.as_of)
     _write_rows(work, "table.parquet", table)
+    service = service_of(work.spec, work.settings)
     # fetching hashed every file again: what the table was made from is what the digest says
-    work.run.write(
-        "assembled.json", {"format": 1, "digest": version.digest, "files": version.files, "rows": len(table)}
-    )
+    made = {"digest": version.digest, "files": version.files, "rows": len(table)}
+    work.run.write("assembled.json", {"format": 1, **made, "features": service.to_json() if service else None})
     shutil.rmtree(work.run.file("tables"))
     return Outcome(f"{len(table):,} rows from {start:%Y-%m-%d} to {request.as_of:%Y-%m-%d}")
 
@@ -185,6 +188,7 @@ def split(work: Work) -> Outcome:
     splits.check(work.spec)
     folder = run.file("splits")
     splits.write(folder)
+    _note_features(work)
     pinned = work.data.append(
         f"splits/{work.spec.name}", folder, f"{work.spec.name}: splits as of {request.as_of:%Y-%m-%d}", replace=True
     )
@@ -199,6 +203,13 @@ def split(work: Work) -> Outcome:
     return Outcome(f"{sizes} rows; lineage {lineage.digest[:10]}")
 
 
+def _note_features(work: Work) -> None:
+    """Put the feature service beside the splits, so that their version says by which definitions they were made."""
+    features = work.run.read("assembled.json").get("features")
+    if features:
+        write_json(work.run.file("splits") / "features.json", features)
+
+
 def _close_lineage(work: Work, request: BuildRequest, pinned: DatasetVersion, digests: dict[str, str]) -> Lineage:
     versions = work.run.read("versions.json")
     lineage = Lineage(
@@ -209,6 +220,7 @@ def _close_lineage(work: Work, request: BuildRequest, pinned: DatasetVersion, di
         data=DatasetVersion.from_json(work.run.read("snapshot.json")["data"]),
         table=pinned,
         splits=digests,
+        features=(work.run.read("assembled.json").get("features") or {}).get("digest", ""),
     )
     work.run.write("lineage.json", lineage.to_json())
     return lineage

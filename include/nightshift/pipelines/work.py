@@ -4,7 +4,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from nightshift.alerts import Address, in_environment
@@ -64,12 +63,6 @@ class Work:
         return DataRegistry(
             self.settings.data_registry, self.settings.data_remote, scratch=self.settings.state / "data" / "scratch"
         )
-
-    @property
-    def query(self) -> Path | None:
-        """The model's point-in-time query; none if its source's columns are the features."""
-        path = self.settings.features / f"{self.spec.name}.sql"
-        return path if path.exists() else None
 
     @property
     def holder(self) -> str:

@@ -75,15 +75,7 @@ def test_looking_at_a_run_makes_nothing_on_disk(settings: Settings) -> None:
     work = open_work("build", model="bikes", run_id="manual__1", settings=settings)
 
     assert work.holder == "build/manual__1"
-    assert work.query is None
     assert not settings.state.exists()
-
-
-def test_a_query_beside_the_declarations_is_found(settings: Settings) -> None:
-    settings.features.mkdir()
-    (settings.features / "bikes.sql").write_text("SELECT 1")
-
-    assert open_work("build", model="bikes", run_id="1", settings=settings).query == settings.features / "bikes.sql"
 
 
 def test_an_unknown_model_has_no_work(settings: Settings) -> None:

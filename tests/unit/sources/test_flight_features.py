@@ -1,4 +1,4 @@
-"""The example's query against a join by hand, and against the future."""
+"""The example's features against a join by hand, against one query, and against the future."""
 
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -10,12 +10,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from factories.data import FLIGHT_QUERY, as_tables, at, flight_source, flight_spec
-from nightshift.data.tables import assemble, assemble_live
+from factories.data import PROJECT, as_tables, at, flight_source, flight_spec
+from nightshift.data.tables import How, assemble, assemble_live
+from nightshift.pipelines.recipe import recipe, recipe_to_learn
+from nightshift.settings import Settings
 
 SPEC = flight_spec()
 START, END, AS_OF = at("2013-06-11"), at("2013-06-14"), at("2013-06-20")
 FEATURES = list(SPEC.features)
+SETTINGS = Settings.load(project=PROJECT)
+SERVICE = recipe(SPEC, SETTINGS)
 FEW_AND_COARSE = {
     "carriers": ["AA", "UA"],
     "origins": ["EWR", "JFK"],
@@ -29,6 +33,7 @@ def a_world(seed: int) -> dict[str, pd.DataFrame]:
     chance = np.random.default_rng(seed)
     rows = 60
     departure = _grid(chance.integers(0, 12 * 48, rows))
+    local = departure.tz_convert("America/New_York")
     delay = _spans(chance.integers(-1, 8, rows) + 60 * (chance.random(rows) < 0.1))
     arrival = departure + _spans(chance.integers(2, 12, rows))
     gone, ended = chance.random(rows) < 0.9, chance.random(rows) < 0.9
@@ -43,9 +48,9 @@ def a_world(seed: int) -> dict[str, pd.DataFrame]:
             "origin": chance.choice(FEW_AND_COARSE["origins"], rows),
             "dest": chance.choice(FEW_AND_COARSE["dests"], rows),
             "distance": chance.integers(100, 3000, rows).astype(float),
-            "hour": departure.hour.astype(float),
-            "minute": departure.minute.astype(float),
-            "weekday": departure.dayofweek + 1.0,
+            "hour": local.hour.astype(float),
+            "minute": local.minute.astype(float),
+            "weekday": local.dayofweek + 1.0,
             "departed_at": pd.Series(departure + delay).where(gone),
             "known_at": pd.Series(arrival + delay).where(gone & ended),
             "late": pd.Series(delay >= pd.Timedelta("1h"), dtype=float).where(gone & ended),
@@ -126,29 +131,29 @@ def by_hand(world: dict[str, pd.DataFrame], flight: pd.Series) -> dict[str, Any]
     }
 
 
-def _newest_sky(weather: pd.DataFrame, origin: str, moment: datetime, hours: int = 12) -> dict[str, float]:
+def _newest_sky(weather: pd.DataFrame, origin: str, moment: datetime, hours: float = 12) -> dict[str, float]:
     out = weather["observed_at"] + timedelta(hours=1)
-    known = weather[(weather["origin"] == origin) & (out <= moment) & (out > moment - timedelta(hours=hours))]
+    known = weather[(weather["origin"] == origin) & (out <= moment) & (out >= moment - timedelta(hours=hours))]
     return known.sort_values("observed_at").iloc[-1].to_dict() if len(known) else {}
 
 
 def _rise(weather: pd.DataFrame, origin: str, moment: datetime) -> float:
     weather = weather.dropna(subset=["pressure"])
     now, before = (
-        _newest_sky(weather, origin, then, hours=6).get("pressure", np.nan)
+        _newest_sky(weather, origin, then, hours=5.99).get("pressure", np.nan)
         for then in (moment, moment - timedelta(hours=6))
     )
     return now - before
 
 
-def features_of(folder: Path, world: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    rows = assemble(as_tables(folder, **world), SPEC, FLIGHT_QUERY, start=START, end=END, as_of=AS_OF)
+def features_of(folder: Path, world: dict[str, pd.DataFrame], how: How = SERVICE) -> pd.DataFrame:
+    rows = assemble(as_tables(folder, **world), SPEC, how, start=START, end=END, as_of=AS_OF)
     return rows.set_index("flight_id")
 
 
 @settings(max_examples=12, deadline=None)
 @given(st.integers(0, 2**32 - 1))
-def test_the_query_answers_what_a_join_by_hand_answers(tmp_path_factory: pytest.TempPathFactory, seed: int) -> None:
+def test_the_views_answer_what_a_join_by_hand_answers(tmp_path_factory: pytest.TempPathFactory, seed: int) -> None:
     world = a_world(seed)
 
     found = features_of(tmp_path_factory.mktemp("world"), world)
@@ -210,13 +215,32 @@ def test_the_brute_law_itself_can_fail(tmp_path: Path) -> None:
 # ---------------------------------------------------------------- on the real flights
 
 
+def test_the_store_makes_the_frame_that_one_query_makes() -> None:
+    days = {"start": at("2013-03-07"), "end": at("2013-03-12"), "lookback": SPEC.time.lookback}  # the clock changes
+    expected = assemble_live(flight_source(), SPEC, SERVICE, **days)
+
+    found = assemble_live(flight_source(), SPEC, recipe_to_learn(SPEC, SETTINGS), **days)
+
+    pd.testing.assert_frame_equal(found, expected, check_exact=True)
+    assert len(found) > 4000
+
+
+def test_looking_at_rows_without_the_store_finds_what_the_store_finds(tmp_path: Path) -> None:
+    world = a_world(5)
+
+    found = features_of(tmp_path / "store", world, recipe_to_learn(SPEC, SETTINGS))
+
+    pd.testing.assert_frame_equal(found, features_of(tmp_path / "join", world))
+    assert len(found)
+
+
 def test_a_replayed_day_has_the_features_it_was_trained_with(tmp_path: Path) -> None:
     source = flight_source()
     tables = source.extract(at("2013-07-01"), at("2013-07-14")) | source.static()
     day = {"start": at("2013-07-12"), "end": at("2013-07-13")}
-    stored = assemble(as_tables(tmp_path, **tables), SPEC, FLIGHT_QUERY, **day, as_of=at("2013-07-20"))
+    stored = assemble(as_tables(tmp_path, **tables), SPEC, SERVICE, **day, as_of=at("2013-07-20"))
 
-    live = assemble_live(source, SPEC, FLIGHT_QUERY, **day, lookback=SPEC.time.lookback)
+    live = assemble_live(source, SPEC, SERVICE, **day, lookback=SPEC.time.lookback)
 
     asked = live[live["late"].notna()].reset_index(drop=True)
     pd.testing.assert_frame_equal(asked, stored)
@@ -228,7 +252,7 @@ def test_looking_back_further_than_declared_changes_nothing() -> None:
     day = {"start": at("2013-07-12"), "end": at("2013-07-13")}
 
     near, far = (
-        assemble_live(source, SPEC, FLIGHT_QUERY, **day, lookback=span)
+        assemble_live(source, SPEC, SERVICE, **day, lookback=span)
         for span in (SPEC.time.lookback, 2 * SPEC.time.lookback)
     )
 
@@ -239,7 +263,7 @@ def test_refused_when_missing_is_never_missing() -> None:
     source = flight_source()
 
     rows = assemble_live(
-        source, SPEC, FLIGHT_QUERY, start=at("2013-02-08"), end=at("2013-02-11"), lookback=SPEC.time.lookback
+        source, SPEC, SERVICE, start=at("2013-02-08"), end=at("2013-02-11"), lookback=SPEC.time.lookback
     )
 
     needed = [name for name, feature in SPEC.features.items() if feature.missing == "refuse"]

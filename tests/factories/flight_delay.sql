@@ -79,7 +79,7 @@ skies AS (  -- yesterday's weather is no weather
     SELECT flight_id, now.* EXCLUDE (origin, known_at, pressure)
     FROM (SELECT flight_id, moment, origin FROM asked) AS side
     ASOF JOIN observations AS now ON now.origin = side.origin AND now.known_at <= moment
-    WHERE now.known_at > moment - INTERVAL 12 HOURS
+    WHERE now.known_at >= moment - INTERVAL 12 HOURS
 ),
 barometers AS (
     SELECT flight_id, now.pressure - before.pressure AS change_6h
