@@ -11,7 +11,9 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
+from playwright.sync_api import Browser, expect
 
+from factories.browser import PATIENCE_MS, Person, a_browser, needs_chromium, start
 from nightshift.demo.replay import ask, callers_rows
 from nightshift.ledger import Kind, Ledger
 from nightshift.lineage.code import read_code
@@ -275,3 +277,135 @@ def test_automatic_promotion_goes_on_when_a_person_says_so(second: DagRun, api: 
 
     (resumed,) = Ledger(settings.ledger).entries(MODEL, Kind.RESUME)
     assert (run.state, resumed.body["user"]) == ("success", "admin")
+
+
+# ---------------------------------------------------------------- what operators see
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with a_browser() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def signed_in(browser: Browser, settings: Settings) -> Person:
+    return Person(browser, settings, "operator").sign_in()
+
+
+@pytest.fixture
+def operator(second: DagRun, signed_in: Person) -> Iterator[Person]:
+    assert second.state == "success"
+    yield signed_in
+    assert signed_in.complaints == []
+
+
+@pytest.mark.parametrize("path", ["/", f"/models/{MODEL}", f"/dags/monitor_{MODEL}", "/static/page.css"])
+def test_a_logged_out_caller_gets_nothing_of_the_page(judged: DagRun, settings: Settings, path: str) -> None:
+    answer = httpx.get(f"{settings.airflow}/nightshift{path}", timeout=30)
+
+    assert answer.status_code == httpx.codes.UNAUTHORIZED
+    assert MODEL not in answer.text
+
+
+@needs_chromium
+def test_an_operator_clicks_a_cell_and_reads_both_distributions(operator: Person, settings: Settings) -> None:
+    entry = Ledger(settings.ledger).windows(MODEL)[-1]
+    frame = operator.open_models()
+
+    frame.get_by_role("link", name=MODEL).first.click()
+    frame.get_by_role("row", name="carrier", exact=False).locator("a[data-p]").last.click()
+
+    panel = frame.locator("#column")
+    expect(panel.get_by_role("heading")).to_contain_text("carrier")
+    expect(panel.locator(".sides tbody tr").nth(1)).to_contain_text(f"{entry.body['rows']:,}")
+    shown = panel.locator("canvas").evaluate(
+        "canvas => Chart.getChart(canvas).data.datasets.map(one => one.data.length)"
+    )
+    assert shown[0] == shown[1] > 5
+    expect(frame.locator(".verdict")).to_contain_text(entry.body["verdict"]["status"])
+    expect(frame.locator(".verdict .story")).to_contain_text("What was decided")
+
+
+@needs_chromium
+def test_the_heat_map_is_walked_by_keyboard_and_the_charts_follow_the_theme(operator: Person) -> None:
+    page = operator.page
+    page.goto(f"{operator.settings.airflow}/nightshift/models/{MODEL}")
+
+    page.locator("table[data-grid] a[tabindex='0']").focus()
+    before = page.evaluate("document.activeElement.href")
+    page.keyboard.press("ArrowDown")
+    after, name = page.evaluate("[document.activeElement.href, document.activeElement.title]")
+    page.keyboard.press("Enter")
+
+    assert before != after
+    assert "PSI" in name
+    page.wait_for_url(after)
+    light = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    page.emulate_media(color_scheme="dark")
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") != light
+    page.set_viewport_size({"width": 360, "height": 700})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+@needs_chromium
+def test_each_dag_of_a_model_has_its_page_as_a_tab(operator: Person) -> None:
+    for pipeline in ("build", "monitor"):
+        operator.page.goto(f"{operator.settings.airflow}/dags/{pipeline}_{MODEL}")
+
+        operator.page.get_by_role("link", name="Model", exact=True).click()
+
+        expect(operator.frame.get_by_role("heading", name=MODEL)).to_be_visible(timeout=PATIENCE_MS)
+
+
+@needs_chromium
+def test_the_form_of_a_build_refuses_a_wrong_value_and_takes_a_right_one(operator: Person, api: AirflowApi) -> None:
+    before = len(api.runs(f"build_{MODEL}"))
+    form = operator.open_form("Build…", model=MODEL)
+    rest = '"promote": false, "allow_unreproducible": false'
+
+    operator.write_json(form, f'{{"as_of": "yesterday", "reason": "a slip", {rest}}}')
+    start(form)
+    expect(form).to_contain_text("'yesterday'")
+    assert len(api.runs(f"build_{MODEL}")) == before
+
+    operator.write_json(form, f'{{"as_of": "2013-05-01", "reason": "asked by a form", {rest}}}')
+    start(form)
+    run = api.wait_for_run(f"build_{MODEL}", lambda run: run.conf.get("reason") == "asked by a form", seconds=60)
+    assert run.conf["as_of"] == "2013-05-01"
+
+
+@needs_chromium
+def test_an_operator_rolls_back_from_the_page(operator: Person, api: AirflowApi, settings: Settings) -> None:
+    ledger = Ledger(settings.ledger)
+    before = ledger.entries(MODEL, Kind.PROMOTION)[-1].body
+
+    form = operator.open_form("Roll back…", model=MODEL)
+    expect(form.get_by_test_id("trigger-dag-submit")).to_be_disabled()  # it says that a reason is required
+    form.locator("#element_reason").fill("seen on the page")
+    start(form)
+
+    run = api.wait_for_run(f"promote_{MODEL}", lambda run: run.conf.get("reason") == "seen on the page", seconds=60)
+    run = api.wait(run, seconds=120)
+    assert run.state == "success", api.failure(run)
+    _wait_until_answers(settings, before["before"])
+    after = ledger.entries(MODEL, Kind.PROMOTION)[-1].body
+    assert (after["version"], after["user"], after["reason"]) == (before["before"], "operator", "seen on the page")
+    page = operator.page
+    page.goto(f"{settings.airflow}/nightshift/models/{MODEL}")
+    expect(page.locator("aside")).to_contain_text(f"version {after['version']}")
+    expect(page.locator("main")).to_contain_text("Automatic promotion is paused by operator: seen on the page")
+
+
+@needs_chromium
+def test_a_viewer_sees_the_page_and_can_start_nothing(second: DagRun, browser: Browser, settings: Settings) -> None:
+    viewer = Person(browser, settings, "viewer").sign_in()
+
+    viewer.open_models().get_by_role("link", name=MODEL).first.click()
+
+    expect(viewer.frame.locator("aside")).to_contain_text("You may look at this model, and start nothing.")
+    expect(viewer.frame.locator("aside a")).to_have_count(0)
+    asked = {"logical_date": None, "conf": {"reason": "a viewer"}}
+    refused = viewer.page.request.post(f"{settings.airflow}/api/v2/dags/promote_{MODEL}/dagRuns", data=asked)
+    assert refused.status == httpx.codes.FORBIDDEN
+    assert viewer.complaints == []

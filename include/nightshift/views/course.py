@@ -36,7 +36,7 @@ class Course:
 
 @dataclass(frozen=True)
 class Change:
-    """Another version took over: ``x`` is what it had learned until, in the model's time."""
+    """Another version took over: ``x`` is when, in the model's time; of a build, what it had learned until."""
 
     x: int
     version: str

@@ -63,16 +63,21 @@ def glances(settings: Settings, ledger: LedgerReader, *, nights: int = NIGHTS) -
 def glance(name: str, windows: Iterable[Entry], others: list[Entry], *, is_declared: bool) -> Glance:
     """Return one model at a glance, from its newest windows and all its other entries."""
     history = reigns(others)
-    learned = [entry.end for entry in others if entry.kind is Kind.PROMOTION]
     return Glance(
         name=name,
         is_declared=is_declared,
         champion=history[-1] if history else None,
-        learned_until=learned[-1] if learned else None,
+        learned_until=_learned_until(others, history[-1].version) if history else None,
         nights=tuple(Night.of(entry) for entry in windows),
         blocked=len(blocks(others)),
         paused=pause(others),
     )
+
+
+def _learned_until(others: list[Entry], version: str) -> datetime | None:
+    """Return what the first promotion of a version tells; later ones, by hand, tell when they were made instead."""
+    promotions = (entry for entry in others if entry.kind is Kind.PROMOTION and entry.body["version"] == version)
+    return next((entry.end for entry in promotions if not entry.body.get("by_hand")), None)
 
 
 def _urgency(one: Glance) -> tuple[bool, int, str]:

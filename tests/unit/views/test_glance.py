@@ -49,6 +49,16 @@ def test_a_model_shows_who_answers_and_its_last_window(settings: Settings, ledge
     assert (found.last.start, found.asks) == (a_day(49), "")
 
 
+def test_a_version_that_a_person_brought_back_learned_when_it_was_built(
+    settings: Settings, ledger: LedgerReader
+) -> None:
+    promotion(ledger, 1, "1")
+    promotion(ledger, 40, "2", before="1")
+    enter(ledger, Kind.PROMOTION, a_day(50), a_day(50), version="1", before="2", run="promote/x", by_hand=True)
+
+    assert only(settings, ledger).learned_until == a_day(1)
+
+
 @pytest.mark.parametrize("status", [Status.DRIFTED, Status.DEGRADED, Status.BROKEN, Status.UNKNOWN])
 def test_a_model_that_is_not_healthy_asks_for_a_person(
     settings: Settings, ledger: LedgerReader, status: Status
