@@ -23,6 +23,7 @@ from nightshift.files import read_json
 from nightshift.ledger import Kind, Ledger
 from nightshift.pipelines.history import stray
 from nightshift.registry import ModelRegistry
+from nightshift.registry.release import Release
 from nightshift.registry.run import find_experiment, find_runs
 from nightshift.registry.server import MlflowServer
 
@@ -298,6 +299,27 @@ def test_evidence_can_be_attached_later_and_replaced(registry: ModelRegistry, mo
         ReleaseError, match=r"no evidence 'card\.md' in .*; known are: certificate\.json, lineage\.json"
     ):
         registry.evidence(model, "1", "card.md")
+
+
+def test_of_two_who_attach_at_once_one_counts_and_none_is_spoilt(
+    registry: ModelRegistry, model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry.register(model, **candidate(tmp_path))
+    for word in ("first", "second"):
+        (tmp_path / word).write_text(word)
+    tag, late = ModelRegistry._tag, []
+
+    def slow(self: ModelRegistry, release: Release, tags: dict[str, str]) -> None:
+        if not late:  # between the upload of one and its tag the other comes and goes
+            late.append(release)
+            self.attach(model, "1", "certificate.json", tmp_path / "second")
+        tag(self, release, tags)
+
+    monkeypatch.setattr(ModelRegistry, "_tag", slow)
+
+    registry.attach(model, "1", "certificate.json", tmp_path / "first")
+
+    assert registry.evidence(model, "1", "certificate.json").read_text() == "first"
 
 
 WAITS = """\

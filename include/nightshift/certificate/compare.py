@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from nightshift.certificate.certificate import Comparison
@@ -82,16 +83,32 @@ def rows_difference(before: pd.DataFrame, now: pd.DataFrame, *, key: str) -> str
     unlike = ~((before == now) | (before.isna() & now.isna()))
     places = unlike.any(axis=1).to_numpy().nonzero()[0]
     if not len(places):
-        return ""
+        return _written_otherwise(before, now)
     place = int(places[0])
     if sorted(map(str, before[key])) == sorted(map(str, now[key])) and before[key].iloc[place] != now[key].iloc[place]:
         first = f"recorded {key} {before[key].iloc[place]}, rebuilt {key} {now[key].iloc[place]}"
-        return f"the same rows in another order; first row {place}: {first}"
+        ordered = [rows.sort_values(key, kind="stable", ignore_index=True) for rows in (before, now)]
+        beside = rows_difference(ordered[0], ordered[1], key=key)
+        same = "the same rows" if not beside else "rows with the same keys"
+        also = f"; in the order of {key}, {beside}" if beside else ""
+        return f"{same} in another order; first row {place}: {first}{also}"
     column = next(name for name in before.columns if unlike[name].iloc[place])
     return (
         f"row {place} ({key} {before[key].iloc[place]}), column {column}: recorded {before[column].iloc[place]}, "
         f"rebuilt {now[column].iloc[place]}; {len(places):,} of {len(before):,} rows differ"
     )
+
+
+def _written_otherwise(before: pd.DataFrame, now: pd.DataFrame) -> str:
+    """Say what tells tables apart whose values compare equal: types, and the sign of a zero; empty if nothing does."""
+    for name in before.columns:
+        if before[name].dtype != now[name].dtype:
+            return f"column {name}: recorded as {before[name].dtype}, rebuilt as {now[name].dtype}, of equal values"
+        if before[name].dtype.kind == "f":
+            signs = np.signbit(before[name].to_numpy()) != np.signbit(now[name].to_numpy())
+            if signs.any():
+                return f"column {name}: {int(signs.sum()):,} zeros (or nulls) have another sign"
+    return ""
 
 
 def _first_key(before: pd.DataFrame, now: pd.DataFrame, key: str) -> str:

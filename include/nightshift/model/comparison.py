@@ -12,6 +12,9 @@ from nightshift.model.answered import Answered, Predict
 from nightshift.model.bootstrap import Interval
 from nightshift.spec import COMPARED, AgainstChampion
 
+MISSING = "(missing)"
+"""What the segment of rows without a value is called."""
+
 
 @dataclass(frozen=True)
 class Champion:
@@ -114,11 +117,11 @@ def _pair(name: str, ours: Answered, theirs: Answered, seed: int) -> Paired | No
 def _segments(
     ours: Answered, theirs: Answered, against: AgainstChampion, seed: int
 ) -> dict[str, tuple[int, Paired | None]]:
-    """Return the compared metric for each category of the named features that has rows enough."""
+    """Return the compared metric for each category of the named features that has rows enough; null is one too."""
     found = {}
     for column in against.segments:
-        values = ours.rows[column].astype(object)
-        for value in sorted(values.dropna().unique(), key=str):
+        values = ours.rows[column].astype(object).where(ours.rows[column].notna(), MISSING)
+        for value in sorted(values.unique(), key=str):
             chosen = np.asarray(values == value)
             if chosen.sum() >= against.segment_rows_min:
                 paired = _pair(against.metric, ours.picked(chosen), theirs.picked(chosen), seed)

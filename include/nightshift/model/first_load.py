@@ -1,7 +1,7 @@
 """The first load of a model file nobody here has opened yet: in a process that may crash.
 
 Native readers parse foreign bytes in C++. A crash, a hang or a memory hunger
-there is a refusal here. ``python -m nightshift.model.first_load FOLDER`` is the
+there is a refusal here. ``python -m nightshift.model.first_load FOLDER DIGEST`` is the
 child; it speaks one line of JSON.
 """
 
@@ -37,7 +37,7 @@ def prove(folder: Path, manifest: Manifest) -> None:
     """
     if _read(_note(folder)) == _proof(manifest):
         return
-    run_child(folder)
+    run_child(folder, manifest)
     remember(folder, manifest)
 
 
@@ -49,15 +49,16 @@ def remember(folder: Path, manifest: Manifest) -> None:
         return  # a place that cannot be written to is proven anew each time
 
 
-def run_child(folder: Path, *arguments: str, seconds: float = SECONDS) -> None:
-    """Run this module on ``folder`` and pass on what it says.
+def run_child(folder: Path, manifest: Manifest, *, pickled: bool = False, seconds: float = SECONDS) -> None:
+    """Run this module on ``folder`` and pass on what it says; it must find there the package of this manifest.
 
     Raises
     ------
     PackageError
         See :func:`prove`.
     """
-    command = [sys.executable, "-P", "-m", "nightshift.model.first_load", str(folder.resolve()), *arguments]
+    command = [sys.executable, "-P", "-m", "nightshift.model.first_load", str(folder.resolve()), manifest.digest]
+    command += ["--pickle"] if pickled else []
     try:
         child = subprocess.run(command, capture_output=True, timeout=seconds, check=False)  # noqa: S603 - our own module
     except subprocess.TimeoutExpired:
@@ -72,11 +73,17 @@ def run_child(folder: Path, *arguments: str, seconds: float = SECONDS) -> None:
     )
 
 
-def load(folder: Path, *, pickled: bool) -> None:
-    """Load every native file of a package and replay its golden rows on each: the child's work."""
+def load(folder: Path, digest: str, *, pickled: bool) -> None:
+    """Load every native file of a package and replay its golden rows on each: the child's work.
+
+    Another package than that of ``digest`` is refused: a folder that was changed meanwhile must not vouch for what the
+    parent has read.
+    """
     from nightshift.model.onnx_format import inspect  # heavy, and needed here only
 
     manifest, contents = read_package(folder)
+    if manifest.digest != digest:
+        raise PackageError(f"{folder}: holds package {manifest.digest}, expected {digest}; it was changed meanwhile")
     golden = Golden.from_json(json.loads(contents[GOLDEN]))
     runtimes: dict[str, Runtime] = {NATIVE: NativeRuntime(contents[NATIVE])}
     if manifest.has_onnx:
@@ -137,13 +144,13 @@ def _words(output: bytes) -> str:
         return ""
 
 
-def _main(folder: Path, *, pickled: bool) -> int:
+def _main(folder: Path, digest: str, *, pickled: bool) -> int:
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     # XGBoost imports scikit-learn if it is there, which takes this process three times as long as its own work
     sys.modules.setdefault("sklearn", None)  # type: ignore[arg-type]  # none is how Python says "not to be had"
     try:
-        load(folder, pickled=pickled)
+        load(folder, digest, pickled=pickled)
     except NightshiftError as error:
         problem = str(error)
     except Exception as error:  # whatever a native reader throws is a refusal, and the parent's to tell
@@ -155,4 +162,4 @@ def _main(folder: Path, *, pickled: bool) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(_main(Path(sys.argv[1]), pickled="--pickle" in sys.argv[2:]))
+    sys.exit(_main(Path(sys.argv[1]), sys.argv[2], pickled="--pickle" in sys.argv[3:]))

@@ -214,7 +214,7 @@ def _put(folder: Path, manifest: Manifest, contents: dict[str, bytes]) -> None:
     with draft_beside(folder) as draft:
         for name, content in {**contents, MANIFEST: manifest.content}.items():
             write_bytes(draft / name, content)
-        first_load.run_child(draft)
+        first_load.run_child(draft, manifest)
         shutil.rmtree(folder, ignore_errors=True)
         draft.rename(folder)
         sync_folder(folder.parent)

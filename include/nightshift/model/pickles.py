@@ -67,7 +67,7 @@ def open_pickle(folder: Path, *, policy: Policy = "exact") -> xgboost.Booster:
     compatibility.check(manifest, policy)
     first_load.prove(folder, manifest)
     _refuse_operations(contents[PICKLE])
-    first_load.run_child(folder, "--pickle")
+    first_load.run_child(folder, manifest, pickled=True)
     return load(contents[PICKLE])
 
 

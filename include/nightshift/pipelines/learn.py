@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from nightshift.errors import BrokenDataError
-from nightshift.files import write_text
+from nightshift.files import read_json, write_text
 from nightshift.ledger import Kind as EntryKind
 from nightshift.model.evaluate import Champion
 from nightshift.model.evaluate import evaluate as evaluate_rows
@@ -120,8 +120,9 @@ def evaluate(work: Work) -> Outcome:
     work.run.write("verdict.json", verdict.to_json())
     if verdict.status is Status.PASS:
         return Outcome("PASS: " + "; ".join(check.sentence for check in verdict.checks))
+    as_of = BuildRequest.of(work.run).as_of
     work.ledger.append(
-        spec.name, EntryKind.BUILD, start=test[spec.time.column].min(), end=BuildRequest.of(work.run).as_of,
+        spec.name, EntryKind.BUILD, start=test[spec.time.column].min() if len(test) else as_of, end=as_of,
         body={"run": work.holder, "version": None, "verdict": verdict.to_json(), "why": verdict.why}, now=work.now(),
     )  # fmt: skip
     work.ledger.end_lease(spec.name, work.holder, now=work.now())
@@ -133,7 +134,9 @@ def _champion(work: Work) -> Champion | None:
     if release is None:
         return None
     opened = open_package(work.registry.fetch(work.spec.name, release.version))
-    learned_until = datetime.fromisoformat(release.tags["learned_until"])
+    # from what was attached and is verified: a tag is anybody's to change
+    splits = read_json(work.registry.evidence(work.spec.name, release.version, "split.json"))["splits"]
+    learned_until = datetime.fromisoformat(splits["validation"]["end"])
     return Champion(release.version, opened.predict, learned_until, opened.classes)
 
 

@@ -126,6 +126,7 @@ def promote(work: Work) -> Outcome:
     before = _champion_before(work, version)
     promoted = {"promoted_by": request.user or str(request.cause), "promoted_because": request.reason}
     work.registry.promote(spec.name, version, tags=promoted)
+    _give_way_to_a_person(work, version)
     _remember_promotion(work, request, version, before)
     work.ledger.end_lease(spec.name, work.holder, now=work.now())
     was = f", before it {before}" if before else ", the first"
@@ -150,6 +151,18 @@ def _refuse_if_overtaken(work: Work, version: str) -> None:
                 f"{what}: version {entry.body['version']} went live at {entry.at:%Y-%m-%d %H:%M} UTC, after this build "
                 f"began ({entry.body['run']}). Nothing was changed; build again, so that it is compared with that one."
             )
+
+
+def _give_way_to_a_person(work: Work, version: str) -> None:
+    """Give the alias back if a person promoted while it was on its way: the pause is told before their alias moves."""
+    paused = pause(work.ledger.entries(work.spec.name))
+    if paused and paused.body["version"] != version:
+        work.registry.promote(work.spec.name, paused.body["version"], tags={})
+        work.ledger.end_lease(work.spec.name, work.holder, now=work.now())
+        raise ReleaseError(
+            f"{paused.body['user']} made version {paused.body['version']} of {work.spec.name} the champion while "
+            f"version {version} was on its way ({paused.body['reason']}); theirs answers, automatic promotion is paused"
+        )
 
 
 def _champion_before(work: Work, version: str) -> str | None:

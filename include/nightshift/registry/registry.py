@@ -224,7 +224,7 @@ class ModelRegistry:
             raise ReleaseError(f"{release} has no evidence {name!r}; known are: {known}")
         file = self._folder(release) / "evidence" / file_name(name)
         if not file.is_file() or file_digest(file) != expected:
-            write_bytes(file, self._server.download(f"{_evidence_uri(release)}/{name}"))
+            write_bytes(file, self._read_evidence(release, name, expected))
         found = file_digest(file)
         if found != expected:
             file.unlink()
@@ -234,11 +234,22 @@ class ModelRegistry:
             )
         return file
 
+    def _read_evidence(self, release: Release, name: str, digest: str) -> bytes:
+        """Return a file that was attached later, else the one that the version was registered with."""
+        try:
+            return self._server.download(f"{_evidence_uri(release)}/{digest}/{name}")
+        except RefusedError:
+            return self._server.download(f"{_evidence_uri(release)}/{name}")
+
     def attach(self, model: str, version: str, name: str, file: Path) -> None:
-        """Add a piece of evidence to a version, or put a newer one in its place; a card is its description too."""
+        """Add a piece of evidence to a version, or a newer one that counts from then on; a card is its description too.
+
+        Each is kept under its digest: of two that come at once, or of one whose
+        writer is killed, none is written over another.
+        """
         release = self.version(model, version)
         content = file.read_bytes()
-        self._server.upload(f"{_evidence_uri(release)}/{file_name(name)}", content)
+        self._server.upload(f"{_evidence_uri(release)}/{sha256_of(content)}/{file_name(name)}", content)
         self._tag(release, {EVIDENCE + name: sha256_of(content)})
         if name == CARD:
             told = _description({CARD: file})

@@ -34,6 +34,31 @@ def test_another_order_of_rows_is_named() -> None:
     )
 
 
+def test_another_order_does_not_hide_a_changed_cell() -> None:
+    other = ROWS.assign(speed=[1.0, np.nan, 3.5]).iloc[[0, 2, 1]].reset_index(drop=True)
+
+    found = rows_difference(ROWS, other, key="ride")
+
+    assert found.startswith("rows with the same keys in another order; first row 1: recorded ride b, rebuilt ride c")
+    assert found.endswith(
+        "in the order of ride, row 2 (ride c), column speed: recorded 3.0, rebuilt 3.5; 1 of 3 rows differ"
+    )
+
+
+@pytest.mark.parametrize(
+    ("other", "how"),
+    [
+        (ROWS.assign(speed=ROWS["speed"].astype("float32")), "column speed: recorded as float64, rebuilt as float32"),
+        (ROWS.assign(speed=[-0.0, 1.0, 2.0]), "column speed: 1 zeros (or nulls) have another sign"),
+    ],
+    ids=["type", "zero"],
+)
+def test_what_compares_equal_and_is_written_otherwise_is_named(other: pd.DataFrame, how: str) -> None:
+    before = ROWS if "float" in how else ROWS.assign(speed=[0.0, 1.0, 2.0])
+
+    assert rows_difference(before, other, key="ride").startswith(how)
+
+
 def test_missing_values_are_alike() -> None:
     assert rows_difference(ROWS, ROWS.copy(), key="ride") == ""
 

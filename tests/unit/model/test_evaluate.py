@@ -230,6 +230,18 @@ def test_one_segment_that_is_worse_fails_though_the_whole_is_fine() -> None:
     assert "zone = north" in verdict.why
 
 
+def test_rows_without_a_value_are_a_segment_of_their_own() -> None:
+    def worse_where_missing(rows: pd.DataFrame) -> Any:
+        answers = a_model().predict(rows)
+        return np.where(rows["zone"].isna(), 1 - answers, answers)
+
+    spec = with_segments(margin=0.2, segment_rows_min=50)
+
+    verdict = evaluated(predict=worse_where_missing, champion=a_champion(), spec=spec).verdict(spec)
+
+    assert [check.name for check in verdict.reasons] == ["champion:log_loss:zone = (missing)"]
+
+
 def test_a_segment_with_too_few_rows_is_not_judged() -> None:
     spec = with_segments(segment_rows_min=10_000)
 

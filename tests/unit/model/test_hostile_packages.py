@@ -16,7 +16,7 @@ from onnx import TensorProto, helper
 from factories.model import copy_of, pack, reseal
 from nightshift.errors import PackageError
 from nightshift.files import canonical_json, read_json
-from nightshift.model import compatibility
+from nightshift.model import compatibility, first_load
 from nightshift.model.manifest import FILES, MANIFEST
 from nightshift.model.package import open_package
 from nightshift.model.reading import read_package
@@ -241,15 +241,25 @@ def test_a_crash_in_the_first_load_is_a_refusal(spoil: Spoil, tmp_path: Path, mo
         open_package(spoil())
 
 
-def test_a_load_that_does_not_end_is_a_refusal(spoil: Spoil, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from nightshift.model import first_load
+def test_a_folder_that_is_swapped_before_the_first_load_vouches_for_nothing(spoil: Spoil) -> None:
+    folder = spoil()
+    expected, _ = read_package(folder)
+    reseal(folder, "contract.json", b"{}")
+    found, _ = read_package(folder)
 
+    with pytest.raises(PackageError, match=f"holds package {found.digest}, expected {expected.digest}"):
+        first_load.run_child(folder, expected)
+
+
+def test_a_load_that_does_not_end_is_a_refusal(spoil: Spoil, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "path" / "onnxruntime").mkdir(parents=True)
     (tmp_path / "path" / "onnxruntime" / "__init__.py").write_text("while True:\n    pass\n")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "path"), prepend=os.pathsep)
 
+    folder = spoil()
+
     with pytest.raises(PackageError, match=r"did not end within 1 s"):
-        first_load.run_child(spoil(), seconds=1)
+        first_load.run_child(folder, read_package(folder)[0], seconds=1)
 
 
 def an_onnx(change: Callable[[Any], None]) -> Callable[[bytes], bytes]:
@@ -364,8 +374,8 @@ def test_policies_allow_what_they_say(
     packages: dict[str, Path], monkeypatch: pytest.MonkeyPatch, recorded: str, here: str, compatible: bool
 ) -> None:
     manifest, _ = read_package(packages["binary"])
-    known = manifest.model_copy(update={"requirements": {"numpy": recorded}})
-    monkeypatch.setattr(compatibility, "installed", lambda _names: {"numpy": here})
+    known = manifest.model_copy(update={"requirements": {**manifest.requirements, "numpy": recorded}})
+    monkeypatch.setattr(compatibility, "installed", lambda _names: {**manifest.requirements, "numpy": here})
 
     allowed = [one.allowed for one in compatibility.differences(known, "compatible")]
 

@@ -254,6 +254,26 @@ def test_a_build_that_went_live_meanwhile_stays(operators: Operators) -> None:
     assert operators.champion == "2"
 
 
+def test_a_person_who_promotes_while_a_build_does_is_not_overruled(
+    operators: Operators, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work, move = operators.built("2"), Versions.promote
+
+    def slow(registry: Versions, model: str, version_: str, *, tags: Mapping[str, str]) -> None:
+        if version_ == "2":
+            monkeypatch.setattr(Versions, "promote", move)
+            operators.go(version="1", despite_contract=True)
+        move(registry, model, version_, tags=tags)
+
+    monkeypatch.setattr(Versions, "promote", slow)  # the seam: the alias is on its way
+
+    with pytest.raises(ReleaseError, match=r"ada made version 1 of rides the champion while version 2 was on its way"):
+        release.promote(work)
+
+    assert operators.champion == "1"
+    assert operators.ledger.entries("rides", Kind.PROMOTION)[-1].body["version"] == "1"
+
+
 def test_until_then_the_alias_is_called_astray(operators: Operators) -> None:
     operators.built("2").registry.promote("rides", "2", tags={})
 
