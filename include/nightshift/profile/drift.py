@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from nightshift.profile import distance
+from nightshift.profile.baseline import Baseline
 from nightshift.profile.budget import Budget
 from nightshift.profile.faults import Pair, faults_of, newcomers_of, unit_of
 from nightshift.profile.feature import FeatureProfile
@@ -117,14 +118,29 @@ def compare(
     budget
         How often all this may be wrong.
     """
+    baseline = Baseline(reference, variation or Variation(), budget or Budget())
+    return compare_with(baseline, current, importance=importance, limits=limits, output=output)
+
+
+def compare_with(
+    baseline: Baseline,
+    current: Profile,
+    *,
+    importance: Mapping[str, float],
+    limits: Limits,
+    output: str | None = None,
+) -> DriftReport:
+    """Return what :func:`compare` does; a baseline is quicker where many windows are compared with one reference."""
     weights = {output: 1.0} if output else importance
-    question = Question(reference, current, variation or Variation(), budget or Budget())
-    checks = [*_volume(question, output=output), *_gone(question, weights), *_column_checks(question, weights, limits)]
+    question = Question(baseline, current)
+    checks = [*_gone(question, weights), *_column_checks(question, weights, limits)]
+    if not output:
+        checks.extend(_volume(question))
     worst = {check.subject: check.status for check in sorted(checks, key=lambda one: SEVERITY.index(one.status))}
     columns = sorted(_drifts(question, weights, worst), key=lambda one: -one.effect)
     places = {column.column: place for place, column in enumerate(columns)}
     checks.sort(key=lambda check: (-SEVERITY.index(check.status), places.get(check.subject, -1)))
-    drift, own = drift_of(reference, current, weights), question.own.worst_drift
+    drift, own = drift_of(baseline.reference, current, weights), baseline.variation.worst_drift
     allowed = max(limits.output_drift if output else limits.drift, own)
     checks.append(_drift_check(columns, drift, allowed, rows=current.rows, output=output))
     return DriftReport(drift, tuple(columns), tuple(checks))
@@ -133,7 +149,7 @@ def compare(
 def _drifts(question: Question, weights: Mapping[str, float], worst: Mapping[str, Status]) -> Iterator[FeatureDrift]:
     for name, weight in weights.items():
         if name in question.current.columns:
-            before, now = question.reference.columns[name], question.current.columns[name]
+            before, now = question.baseline.reference.columns[name], question.current.columns[name]
             status = worst.get(name, Status.HEALTHY)
             yield FeatureDrift(name, distance.psi(before, now), weight, status, _distances(before, now))
 
@@ -146,20 +162,20 @@ def _distances(before: FeatureProfile, now: FeatureProfile) -> dict[str, float]:
     return found
 
 
-def _volume(question: Question, *, output: str | None) -> Iterator[Check]:
+def _volume(question: Question) -> Iterator[Check]:
     """Yield a check if the window has far more or fewer rows than windows of the reference had."""
-    own, rows = question.own, question.current.rows
-    if output or len(own.rows) < WINDOWS_MIN:
+    usual, rows = question.baseline.variation.rows, question.current.rows
+    if len(usual) < WINDOWS_MIN:
         return
-    logs = [math.log(max(count, 0.5)) for count in own.rows]
+    logs = [math.log(max(count, 0.5)) for count in usual]
     mean = sum(logs) / len(logs)
     more = math.log(max(rows, 0.5)) - mean
     variance = sum((one - mean) ** 2 for one in logs) / (len(logs) - 1) * (1 + 1 / len(logs)) + 1 / max(rows, 1)
-    sure = student_tail(more, variance, len(logs)) <= question.budget.of_fault(1) / 4
+    sure = student_tail(more, variance, len(logs)) <= question.baseline.budget.of_volume
     if sure and abs(more) > math.log(VOLUME_TIMES):
-        usual = round(math.exp(mean))
-        sentence = f"the window has {rows:,} rows; windows of the training rows had {usual:,}"
-        yield Check("volume", Status.BROKEN, "rows", sentence, rows, usual, rows)
+        typical = round(math.exp(mean))
+        sentence = f"the window has {rows:,} rows; windows of the training rows had {typical:,}"
+        yield Check("volume", Status.BROKEN, "rows", sentence, rows, typical, rows)
 
 
 def _gone(question: Question, weights: Mapping[str, float]) -> Iterator[Check]:
@@ -170,10 +186,18 @@ def _gone(question: Question, weights: Mapping[str, float]) -> Iterator[Check]:
 
 def _column_checks(question: Question, weights: Mapping[str, float], limits: Limits) -> Iterator[Check]:
     """Yield what is broken, what moved by itself, and what no longer goes with the rest, in this order."""
-    there = [name for name in weights if name in question.current.columns and name in question.reference.columns]
-    alpha = question.budget.of_fault(len(there))
+    there = [
+        name for name in weights if name in question.current.columns and name in question.baseline.reference.columns
+    ]
+    alpha = question.baseline.budget.of_fault(len(there))
     pairs = {
-        name: Pair(name, question.reference.columns[name], question.current.columns[name], question.own, alpha)
+        name: Pair(
+            name,
+            question.baseline.reference.columns[name],
+            question.current.columns[name],
+            question.baseline.variation,
+            alpha,
+        )
         for name in there
     }
     faults = {name: list(faults_of(pair)) for name, pair in pairs.items()}

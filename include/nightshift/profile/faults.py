@@ -5,12 +5,15 @@ the reference's own windows say how large that is.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from nightshift.profile import shares
 from nightshift.profile.budget import FAULT_WEIGHTS
 from nightshift.profile.feature import FeatureProfile
-from nightshift.profile.shares import Share
+from nightshift.profile.movement import Movement
+from nightshift.profile.shares import Share, Spike
 from nightshift.profile.units import other_unit
 from nightshift.profile.variation import Variation
 from nightshift.spec import Kind
@@ -18,7 +21,7 @@ from nightshift.verdict import Check, Status
 
 SHARE_MIN = 0.005
 """A smaller share of rows is no fault of the column."""
-MISSING_MIN = 0.01
+MISSING_MIN = 0.02
 COMING_AND_GOING_MIN = 0.1
 """So many more nulls are a fault where nulls come and go by themselves."""
 NEWCOMERS_MIN = 0.01
@@ -26,8 +29,10 @@ ROWS_MIN = 3
 BEYOND_OWN = 1.5
 """A share is new if it is so many times the largest that any window of the reference had."""
 STUCK = 0.1
+STUCK_VALUES_MIN, STUCK_BEFORE_MAX = 10, 0.2
 CONSTANT_ROWS_MIN = 20
 USUAL_SHARE = 0.5
+AS_BEFORE_MIN = 1e-4
 FAR_WIDTHS = 1.0
 NOTHINGS = frozenset({
     "", "-", "--", ".", "?", "null", "none", "nan", "na", "n/a", "#n/a", "nil", "undefined", "missing", "unknown",
@@ -79,10 +84,10 @@ def faults_of(pair: Pair) -> Iterator[Check]:
 def newcomers_of(pair: Pair) -> Iterator[Check]:
     """Yield what a column never had, and may have honestly now: new names, numbers beyond its range."""
     for statistic, share, what in (
-        ("unseen", shares.unseen(pair.before, pair.now), "names never seen in training"),
+        ("unseen", shares.unseen(pair.before, pair.now), "values never seen in training"),
         ("outside", shares.outside(pair.before, pair.now), "numbers beyond the range of training"),
     ):
-        if statistic == "outside" and pair.swings:
+        if pair.swings and (statistic == "outside" or pair.now.kind is Kind.NUMERIC):
             continue
         if (
             share.now >= NEWCOMERS_MIN
@@ -137,29 +142,50 @@ def _constant(pair: Pair) -> Check | None:
     if count != now.known or count < CONSTANT_ROWS_MIN:
         return None
     share = Share(count, now.rows, before.counts.get(value, 0), before.rows)
-    if share.before >= USUAL_SHARE * max(before.known, 1):
+    usual = share.before / max(before.known, 1)
+    if (usual >= USUAL_SHARE and pair.swings) or not pair.is_sure("spike", share.measure.tail):
         return None
     return pair.check("constant", f"{pair.name} is {_said(value, now)} in all {count:,} rows", share)
 
 
 def _spike(pair: Pair) -> Check | None:
-    """Look for a number that stands for something else, or that a sensor is stuck at.
-
-    Where values come and go by themselves, one that the reference knew may well come more often.
-    """
+    """Look for a number that stands for something else, or that a sensor is stuck at."""
     if pair.now.kind is not Kind.NUMERIC:
         return None
     least = max(SHARE_MIN, BEYOND_OWN * pair.own.swing(pair.name, "spike").reach)
-    found = shares.spike(pair.before, pair.now, least=least, known=not pair.swings)
-    if found is None or found.share.count == pair.now.known or not pair.is_sure("spike", found.tail):
+    found = shares.spike(pair.before, pair.now, least=least)
+    if found is None or not pair.is_sure("spike", found.tail) or not _stands_alone(pair, found):
+        found = _stuck(pair)
+    if found is None or found.share.count == pair.now.known:
         return None
     inside = shares.beyond_range(pair.before, float(found.value)) == 0
     name = "stuck" if inside and found.share.now >= STUCK else "sentinel"
-    sentence = (
-        f"{pair.name} is {_said(found.value, pair.now)} in {found.share.now:.1%} of rows, "
-        f"{found.share.then:.1%} in training"
-    )
-    return Check(name, Status.BROKEN, pair.name, sentence, found.share.now, least, pair.now.rows)
+    then, now = found.share.then, found.share.now
+    sentence = f"{pair.name} is {_said(found.value, pair.now)} in {now:.1%} of rows, {then:.1%} in training"
+    return Check(name, Status.BROKEN, pair.name, sentence, now, max(least, then), pair.now.rows)
+
+
+def _stuck(pair: Pair) -> Spike | None:
+    """Return a value among many that the reference knew, and that alone has grown; not where values come and go."""
+    found = shares.grown(pair.before, pair.now)
+    if found is None or pair.swings or len(pair.before.counts) < STUCK_VALUES_MIN:
+        return None
+    large = found.share.now - found.share.then >= STUCK and found.share.then <= STUCK_BEFORE_MAX
+    return found if large and pair.is_sure("spike", found.tail) and _stands_alone(pair, found) else None
+
+
+def _stands_alone(pair: Pair, spike: Spike) -> bool:
+    """Say whether the other numbers are as they were: where all moved, new values are no wonder."""
+    value = float(spike.value)
+    if shares.beyond_range(pair.before, value) > FAR_WIDTHS * shares.width(pair.before):
+        return True
+    moved = Movement.of(pair.before, pair.now)
+    place = int(np.searchsorted(pair.before.edges, value, side="right"))
+    before, now = moved.before.copy(), moved.now.copy()
+    now[place] -= spike.share.count
+    before[place] -= min(spike.share.before, before[place])
+    mix = replace(moved, before=before, now=now).measures.get("mix")
+    return not shares.has_lost_values(pair.before, pair.now) and (mix is None or mix.tail >= AS_BEFORE_MIN)
 
 
 def _far(pair: Pair) -> Check | None:
@@ -169,7 +195,7 @@ def _far(pair: Pair) -> Check | None:
         return None
     unit = other_unit(pair.before, pair.now)
     if unit:
-        sentence = f"{pair.name} is {unit.factor:g} times what it was in {unit.part:.1%} of rows: another unit?"
+        sentence = f"{pair.name} is {unit.sentence}: another unit?"
         return pair.check("unit", sentence, share)
     sentence = f"{pair.name} is far beyond the range of training in {share.now:.1%} of rows"
     return pair.check("range", sentence, share)
@@ -196,7 +222,7 @@ def unit_of(pair: Pair) -> Check | None:
     if unit is None:
         return None
     share = Share(round(unit.part * pair.now.rows), pair.now.rows, 0, pair.before.rows)
-    sentence = f"{pair.name} is {unit.factor:g} times what it was in {unit.part:.1%} of rows: another unit?"
+    sentence = f"{pair.name} is {unit.sentence}: another unit?"
     return pair.check("unit", sentence, share)
 
 
@@ -211,6 +237,6 @@ def _said(value: str, column: FeatureProfile) -> str:
 def _examples(pair: Pair, statistic: str) -> str:
     if statistic != "unseen":
         return ""
-    new = {name: count for name, count in pair.now.counts.items() if name not in pair.before.counts}
+    new = {_said(name, pair.now): n for name, n in pair.now.counts.items() if name not in pair.before.counts}
     most = sorted(new, key=lambda name: (-new[name], name))[:3]
-    return f" ({', '.join(map(repr, most))}{', …' if len(new) > len(most) else ''})"
+    return f" ({', '.join(most)}{', …' if len(new) > len(most) else ''})"

@@ -3,14 +3,17 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from nightshift.profile.budget import WEIGHTS, Budget
+from nightshift.profile.baseline import Baseline
+from nightshift.profile.budget import WEIGHTS
 from nightshift.profile.movement import Measure, Movement
 from nightshift.profile.profile import Profile
 from nightshift.profile.together import Bonds
-from nightshift.profile.variation import Variation
 
 NEGLIGIBLE = 0.05
 """A shift of less than so many deviations is no alarm, however sure it is."""
+
+
+Measures = Mapping[str, Measure]
 
 
 @dataclass(frozen=True)
@@ -25,31 +28,29 @@ class Mover:
 
 @dataclass(frozen=True)
 class Question:
-    """All that is asked of a window: two profiles on the same bins, and what is known of the reference."""
+    """A window, on the bins of a baseline that is to say what moved in it."""
 
-    reference: Profile
+    baseline: Baseline
     current: Profile
-    own: Variation
-    budget: Budget
 
     def movers(self, columns: list[str]) -> list[Mover]:
         """Return the columns that moved on their own, the surest first.
 
-        Once a column is known to have moved, the others are no longer asked
-        about it: what they say of each other is unspoilt.
+        First those that show it themselves; the others are then asked about each
+        other only, lest what they say be spoilt.
         """
-        moved: list[Mover] = []
+        alpha = self.baseline.budget.of_movement(len(columns))
         alone = {name: self._alone(name) for name in columns}
-        bonds, left = Bonds.of(self.reference), list(columns)
-        alpha = self.budget.of_movement(len(columns))
+        moved = sorted((one for one in self._asked(alone) if one.tail <= alpha), key=lambda one: one.tail)
+        found = {one.column for one in moved}
+        left = {name: measures for name, measures in alone.items() if name not in found}
         while left:
-            told = bonds.measures(self.current.sample, among=left)
-            asked = [self._surest(name, alone[name], told.get(name, {})) for name in left]
-            surest = min((one for one in asked if one is not None), key=lambda one: one.tail, default=None)
+            told = self.baseline.bonds.measures(self.current.sample, among=left)
+            surest = min(self._asked(left, told), key=lambda one: one.tail, default=None)
             if surest is None or surest.tail > alpha:
                 return moved
             moved.append(surest)
-            left.remove(surest.column)
+            del left[surest.column]
         return moved
 
     def broken_bonds(self, columns: list[str]) -> list[Mover]:
@@ -61,7 +62,8 @@ class Question:
         tell which of them it was.
         """
         found: list[Mover] = []
-        bonds, left = Bonds.of(self.reference), [name for name in columns if not self.own.swings_by_itself(name)]
+        left = [name for name in columns if not self.baseline.variation.swings_by_itself(name)]
+        bonds = self.baseline.bonds
         while len(left) > 1:
             loose = self._loose(bonds, left)
             if not loose:
@@ -80,19 +82,25 @@ class Question:
 
     def _loose(self, bonds: Bonds, columns: list[str]) -> list[Mover]:
         """Return the columns whose bond with the others is off, the surest first."""
-        alpha = self.budget.of_together(len(columns))
+        alpha = self.baseline.budget.of_together(len(columns))
         measured = bonds.measures(self.current.sample, among=columns)
         asked = [self._mover(name, "bond", found["bond"]) for name, found in measured.items()]
         sure = [one for one in asked if one.tail <= alpha and one.measure.effect >= NEGLIGIBLE]
         return sorted(sure, key=lambda one: (one.tail, -one.measure.effect))
 
-    def _alone(self, name: str) -> Mapping[str, Measure]:
-        return Movement.of(self.reference.columns[name], self.current.columns[name]).measures
+    def _alone(self, name: str) -> Measures:
+        return Movement.of(self.baseline.reference.columns[name], self.current.columns[name]).measures
 
-    def _surest(self, name: str, alone: Mapping[str, Measure], told: Mapping[str, Measure]) -> Mover | None:
-        """Return what speaks most for a column's having moved, its probability as if it alone had been asked."""
-        measures = {**alone, **({"level": told["level"]} if "level" in told else {})}
-        total = sum(WEIGHTS[statistic] for statistic in measures)
+    def _asked(self, alone: Mapping[str, Measures], told: Mapping[str, Measures] | None = None) -> list[Mover]:
+        """Return what speaks most for each column's having moved; see :meth:`_surest`."""
+        found = (self._surest(name, own, (told or {}).get(name)) for name, own in alone.items())
+        return [one for one in found if one is not None]
+
+    def _surest(self, name: str, alone: Measures, told: Measures | None) -> Mover | None:
+        """Return the most telling measure, its probability as if it alone had been asked."""
+        measures = {**alone, **({"level": told["level"]} if told else {})}
+        foretold = name in self.baseline.bonds.tables
+        total = sum(WEIGHTS[one] for one in alone) + (WEIGHTS["level"] if foretold else 0.0)
         asked = [self._mover(name, statistic, measure) for statistic, measure in measures.items()]
         weighed = [
             Mover(name, one.statistic, one.measure, min(1.0, one.tail * total / WEIGHTS[one.statistic]))
@@ -102,4 +110,4 @@ class Question:
         return min(weighed, key=lambda one: one.tail, default=None)
 
     def _mover(self, name: str, statistic: str, measure: Measure) -> Mover:
-        return Mover(name, statistic, measure, self.own.swing(name, statistic).tail(measure))
+        return Mover(name, statistic, measure, self.baseline.variation.swing(name, statistic).tail(measure))

@@ -13,6 +13,7 @@ from nightshift.spec import Kind
 RARE = 0.1
 """A value is new if its share before was at most this part of its share now."""
 SPIKE_ROWS_MIN = 3
+LASTING, LOST, LOST_ROWS_MIN = 0.005, 0.3, 15
 HARDLY, HARDLY_ROWS = 1e-4, 2
 """So small a share, or so few rows, and the reference did not really know a value."""
 
@@ -59,8 +60,17 @@ def outside(before: FeatureProfile, now: FeatureProfile, *, widths: float = 0.0)
     """Return the share of numbers beyond all of the reference, by more than ``widths`` of its width."""
     if before.lowest is None or before.highest is None or not now.known:
         return Share(0, now.rows, 0, before.rows)
-    far = widths * ((before.highest - before.lowest) or abs(before.highest) or 1.0)
+    if not widths:
+        return Share(beyond(now, before.lowest, float(np.nextafter(before.highest, np.inf))), now.rows, 0, before.rows)
+    far = widths * width(before)
     return Share(beyond(now, before.lowest - far, before.highest + far), now.rows, 0, before.rows)
+
+
+def width(column: FeatureProfile) -> float:
+    """Return how wide the column's range is; the size of its value if it has but one."""
+    if column.lowest is None or column.highest is None:
+        return 0.0
+    return (column.highest - column.lowest) or abs(column.highest) or 1.0
 
 
 def beyond_range(column: FeatureProfile, value: float) -> float:
@@ -71,25 +81,27 @@ def beyond_range(column: FeatureProfile, value: float) -> float:
 
 
 def beyond(column: FeatureProfile, lowest: float, highest: float) -> int:
-    """Return how many numbers surely lie below ``lowest`` or above ``highest``: those in bins that do as a whole."""
+    """Return how many numbers lie below ``lowest`` or not below ``highest``, by bins that surely do as a whole."""
     edges, bins = np.array(column.edges), np.array(column.bins)
     if not len(bins):
         return 0
     below = bins[:-1][edges <= lowest].sum()
-    above = bins[1:][edges > highest].sum()
+    above = bins[1:][edges >= highest].sum()
     return int(below + above)
 
 
 def unseen(before: FeatureProfile, now: FeatureProfile) -> Share:
-    """Return the share of names that the reference never had; as many as it had once may be expected [1].
+    """Return the share of values that the reference never had, if it lists all that it had; else none.
+
+    As many as came once there may be expected to be new [1].
 
     [1] I. J. Good, The population frequencies of species, Biometrika 40 (1953).
     """
-    if now.kind is not Kind.CATEGORICAL or before.often.floor:
+    if before.often.floor or not before.counts:
         return Share(0, now.rows, 0, before.rows)
-    new = sum(count for name, count in now.counts.items() if name not in before.counts)
+    known = sum(count for value, count in now.counts.items() if value in before.counts)
     once = sum(1 for count in before.counts.values() if count == 1)
-    return Share(new, now.rows, once, before.rows)
+    return Share(now.known - known, now.rows, once, before.rows)
 
 
 @dataclass(frozen=True)
@@ -101,24 +113,43 @@ class Spike:
     tail: float
 
 
-def spike(before: FeatureProfile, now: FeatureProfile, *, least: float, known: bool) -> Spike | None:
+def spike(before: FeatureProfile, now: FeatureProfile, *, least: float) -> Spike | None:
     """Return the value whose share has grown most surely from nothing, or next to nothing; none if there is none.
 
-    Only shares of at least ``least`` are looked at; values that the reference
-    knew well only if ``known``. The probability of one value is multiplied by
-    how many others are as rare, any of which might have come up.
+    Only shares of at least ``least`` are looked at. Within the reference's range
+    the probability of one value is multiplied by how many others are as rare,
+    any of which might have come up.
     """
     found = None
     for value, count in now.counts.items():
         if count < max(SPIKE_ROWS_MIN, least * now.rows):
             continue
         share = Share(count, now.rows, _before(before, value), before.rows)
-        if share.then > RARE * share.now or (share.then > HARDLY and share.before > HARDLY_ROWS and not known):
+        if share.then > RARE * share.now or (share.then > HARDLY and share.before > HARDLY_ROWS):
             continue
-        tail = min(1.0, share.measure.tail * _as_rare(before, count))
+        others = 1 if beyond_range(before, float(value)) else _as_rare(before, count)
+        tail = min(1.0, share.measure.tail * others)
         if found is None or tail < found.tail:
             found = Spike(value, share, tail)
     return found
+
+
+def grown(before: FeatureProfile, now: FeatureProfile) -> Spike | None:
+    """Return the value that the reference knew whose share has grown most; none if none has."""
+    grew = {value: count / now.rows - _before(before, value) / before.rows for value, count in now.counts.items()}
+    value = max(grew, key=lambda value: grew[value], default=None)
+    if value is None or grew[value] <= 0:
+        return None
+    share = Share(now.counts[value], now.rows, _before(before, value), before.rows)
+    return Spike(value, share, min(1.0, share.measure.tail * max(len(before.counts), 1)))
+
+
+def has_lost_values(before: FeatureProfile, now: FeatureProfile) -> bool:
+    """Say whether the values that the reference had all the time are all but gone: then all have moved."""
+    usual = {value: count / before.rows for value, count in before.counts.items() if count >= LASTING * before.rows}
+    expected = sum(usual.values()) * now.rows
+    found = sum(now.counts.get(value, 0) for value in usual)
+    return expected >= LOST_ROWS_MIN and found < LOST * expected
 
 
 def _before(column: FeatureProfile, value: str) -> int:
@@ -164,4 +195,4 @@ def _outside_of(window: FeatureProfile, others: Sequence[FeatureProfile]) -> flo
     highs = [one.highest for one in others if one.highest is not None]
     if window.lowest is None or not lows or not window.rows:
         return 0.0
-    return beyond(window, min(lows), max(highs)) / window.rows
+    return beyond(window, min(lows), float(np.nextafter(max(highs), np.inf))) / window.rows

@@ -21,6 +21,7 @@ SURE = 0.01
 class Swing:
     """Mean, variance between windows, and largest size of one statistic over so many ``windows`` of the reference.
 
+    Sizes are never negative and often skewed, so their logarithms are kept too.
     ``variance`` is what is left when chance has had its part; 0 if nothing is.
     """
 
@@ -28,6 +29,8 @@ class Swing:
     mean: float = 0.0
     variance: float = 0.0
     worst: float = 0.0
+    log_mean: float = 0.0
+    log_variance: float = 0.0
 
     @classmethod
     def around_zero(cls, measures: Sequence[Measure]) -> Self:
@@ -44,7 +47,11 @@ class Swing:
         shifts = np.array([one.shift for one in measures])
         if not varies(measures):
             return cls(len(measures), worst=_largest(shifts))
-        return cls(len(measures), float(shifts.mean()), float(shifts.var(ddof=1)), _largest(shifts))
+        logs = np.log(np.maximum(shifts, [math.sqrt(one.variance) or 1e-9 for one in measures]))
+        log_mean, log_variance = float(logs.mean()), float(logs.var(ddof=1))
+        return cls(
+            len(measures), float(shifts.mean()), float(shifts.var(ddof=1)), _largest(shifts), log_mean, log_variance
+        )
 
     def tail(self, measure: Measure) -> float:
         """Return how probable ``measure`` is when both chance and the windows' own swing are at work."""
@@ -55,7 +62,10 @@ class Swing:
             return max(measure.tail, student_tail(measure.shift, measure.variance + between, self.windows))
         if measure.shift <= self.mean:
             return 1.0
-        return max(measure.tail, student_tail(measure.shift - self.mean, between, self.windows) / 2)
+        logarithmic = self.log_variance * (1 + 1 / self.windows)
+        more = math.log(measure.shift) - self.log_mean
+        skewed = student_tail(more, logarithmic, self.windows) / 2 if self.log_variance and more > 0 else 0.0
+        return max(measure.tail, student_tail(measure.shift - self.mean, between, self.windows) / 2, skewed)
 
     @property
     def reach(self) -> float:

@@ -8,6 +8,7 @@ even if it looks the same on its own.
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Self
 
 import numpy as np
@@ -56,6 +57,11 @@ class Bonds:
             where[name], end = slice(end, end + table.shape[1]), end + table.shape[1]
         rows, known = _read(sample, tables)
         return cls(tables, where, rows, known, rows.T @ rows / max(len(rows), 1))
+
+    @cached_property
+    def foretold(self) -> frozenset[str]:
+        """The columns of which the others say something."""
+        return frozenset(self._pulls(list(self.tables))) if len(self.tables) > 1 else frozenset()
 
     def measures(self, window: Sample, *, among: Collection[str] | None = None) -> dict[str, dict[str, Measure]]:
         """Return ``level`` and ``bond`` of each column that the others foretell.

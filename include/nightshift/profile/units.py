@@ -8,22 +8,36 @@ from nightshift.profile import scores
 from nightshift.profile.feature import FeatureProfile
 from nightshift.profile.tails import square_tail
 
-FACTORS = (-1.0, 10.0, 60.0, 100.0, 1000.0, 3600.0, 1e6, 0.1, 1 / 60, 0.01, 0.001, 1e-6)
+KNOWN = (10.0, 60.0, 100.0, 1000.0, 3600.0, 1e6, 24.0, 12.0, 1.609344, 1.852, 2.54, 3.28084, 2.20462, 3.785412, 3.6)
+"""Powers of ten, time, dozens, miles, knots, inches, feet, pounds, gallons, and metres a second."""
+OFFSETS = ((1.8, 32.0), (1 / 1.8, -32 / 1.8), (1.0, 273.15), (1.0, -273.15))
+"""Degrees Celsius, Fahrenheit and Kelvin."""
+CONVERSIONS = ((-1.0, 0.0), *((factor, 0.0) for one in KNOWN for factor in (one, 1 / one)), *OFFSETS)
 SURE = 6.0
 """So much likelier, as a logarithm, must a unit be than a shift."""
-PART_MIN, WHOLE_MIN = 0.01, 0.95
+NEARLY = 3.0
+"""If a part of the rows is hardly likelier than all of them, it is all of them."""
+PART_MIN, WHOLE_MIN, TOLD_IN_PART = 0.01, 0.95, 10.0
 """What is made smaller is only told from a shift if all of it is."""
 FIT_MIN = 1e-4
 EXPECTED_MIN = 5.0
+MEAN_OFF, SQUARE_OFF, MIRROR_OFF = 0.4, 3.0, 0.05
 STEPS = 30
 
 
 @dataclass(frozen=True)
 class Unit:
-    """``part`` of the rows are ``factor`` times what they should be."""
+    """``part`` of the rows are ``factor`` times what they should be, and ``offset`` more."""
 
     factor: float
     part: float
+    offset: float = 0.0
+
+    @property
+    def sentence(self) -> str:
+        """What happened to the numbers, in words."""
+        more = f" {'plus' if self.offset > 0 else 'less'} {abs(self.offset):.4g}" if self.offset else ""
+        return f"{self.factor:.4g} times{more} what it was in {self.part:.1%} of rows"
 
 
 def other_unit(before: FeatureProfile, now: FeatureProfile) -> Unit | None:
@@ -37,14 +51,38 @@ def other_unit(before: FeatureProfile, now: FeatureProfile) -> Unit | None:
     counts, expected = np.array(now.bins, dtype=float), _smoothed(np.array(before.bins, dtype=float), now.known)
     honest = _likelihood(counts, _tilted(np.array(before.bins, dtype=float), expected, counts))
     best, found = honest + SURE, None
-    for factor in FACTORS:
-        scaled = _smoothed(_rescaled(before, factor), now.known)
+    for factor, offset in CONVERSIONS:
+        scaled = _smoothed(_rescaled(before, factor, offset), now.known)
         part = _part(counts, expected, scaled)
-        likelihood = _likelihood(counts, (1 - part) * expected + part * scaled)
-        least = PART_MIN if abs(factor) >= 1 else WHOLE_MIN
-        if part >= least and likelihood > best and _fits(counts, (1 - part) * expected + part * scaled):
-            best, found = likelihood, Unit(factor, part)
+        likelihood, whole = _likelihood(counts, (1 - part) * expected + part * scaled), _likelihood(counts, scaled)
+        if whole + NEARLY >= likelihood:
+            part, likelihood = 1.0, whole
+        least = PART_MIN if factor >= TOLD_IN_PART and not offset else WHOLE_MIN
+        fits = likelihood > best and _fits(counts, (1 - part) * expected + part * scaled)
+        if part >= least and fits and _agrees(before, now, Unit(factor, part, offset)):
+            best, found = likelihood, Unit(factor, part, offset)
     return found
+
+
+def _agrees(before: FeatureProfile, now: FeatureProfile, unit: Unit) -> bool:
+    """Say whether mean and mean square are about what the unit makes of the reference's; bins are coarse outside."""
+    if before.mean is None or now.mean is None or not before.deviation or now.deviation is None:
+        return False
+    if unit.factor < 0 and not _is_mirrored(before, now):
+        return False
+    scaled = before.mean * unit.factor + unit.offset
+    expected = before.mean + unit.part * (scaled - before.mean)
+    near = abs(now.mean - expected) <= MEAN_OFF * abs(expected - before.mean) + 0.1 * before.deviation
+    own = before.deviation**2 + before.mean**2
+    square = own + unit.part * ((unit.factor * before.deviation) ** 2 + scaled**2 - own)
+    return near and 1 / SQUARE_OFF <= (now.deviation**2 + now.mean**2) / square <= SQUARE_OFF
+
+
+def _is_mirrored(before: FeatureProfile, now: FeatureProfile) -> bool:
+    """Say whether the window ends where the reference began, with the other sign."""
+    if before.lowest is None or before.highest is None or now.highest is None:
+        return False
+    return abs(now.highest + before.lowest) <= MIRROR_OFF * (before.highest - before.lowest)
 
 
 def _smoothed(counts: np.ndarray, rows: int) -> np.ndarray:
@@ -54,15 +92,27 @@ def _smoothed(counts: np.ndarray, rows: int) -> np.ndarray:
     return shares / shares.sum()
 
 
-def _rescaled(column: FeatureProfile, factor: float) -> np.ndarray:
-    """Return the shares of the reference's bins once its numbers are multiplied by ``factor``."""
+def _rescaled(column: FeatureProfile, factor: float, offset: float) -> np.ndarray:
+    """Return the counts of the reference's bins once its numbers are multiplied by ``factor``, plus ``offset``.
+
+    Values that were counted one by one go where they belong; the others are
+    taken to be spread evenly over their bins.
+    """
     assert column.lowest is not None
     assert column.highest is not None
-    ends = np.clip([column.lowest, *column.edges, column.highest], column.lowest, column.highest)
-    below = np.concatenate(([0.0], np.cumsum(column.bins))) / column.known
-    at = np.interp(np.array(column.edges) / factor, ends, below, left=0.0, right=1.0)
-    at = at if factor > 0 else 1 - at
-    return np.diff(np.concatenate(([0.0], at, [1.0]))).clip(0.0)
+    edges = np.array(column.edges)
+    values = np.array([float(value) for value in column.counts])
+    counts = np.array(list(column.counts.values()), dtype=float)
+    places = np.searchsorted(edges, values, side="right")
+    rest = np.maximum(np.array(column.bins) - np.bincount(places, counts, minlength=len(column.bins)), 0.0)
+    found = np.bincount(np.searchsorted(edges, values * factor + offset, side="right"), counts, minlength=len(rest))
+    if rest.sum():
+        ends = np.clip([column.lowest, *edges, column.highest], column.lowest, column.highest)
+        below = np.concatenate(([0.0], np.cumsum(rest)))
+        at = np.interp((edges - offset) / factor, ends, below, left=0.0, right=below[-1])
+        at = at if factor > 0 else below[-1] - at
+        found = found + np.diff(np.concatenate(([0.0], at, [below[-1]]))).clip(0.0)
+    return found
 
 
 def _part(counts: np.ndarray, expected: np.ndarray, scaled: np.ndarray) -> float:

@@ -124,3 +124,34 @@ def test_a_stored_profile_compares_like_the_one_it_was() -> None:
     found = compare(stored[0], stored[1], importance=IMPORTANCE, limits=Limits())
 
     assert found == compare(reference, current, importance=IMPORTANCE, limits=Limits())
+
+
+@pytest.mark.parametrize(
+    ("said", "turned"),
+    [
+        ("1.609 times", lambda speed: speed * 1.609344),
+        ("1.8 times plus 32", lambda speed: speed * 1.8 + 32),
+        ("0.01667 times", lambda speed: speed / 60),
+    ],
+)
+def test_a_whole_column_in_another_unit_is_broken_and_the_unit_is_named(
+    said: str, turned: Callable[["pd.Series[float]"], "pd.Series[float]"]
+) -> None:
+    window = a_window()
+
+    report = compared(window.assign(speed=turned(window["speed"])))
+
+    (broken,) = of_status(report, Status.BROKEN)
+    assert (broken.subject, broken.name) == ("speed", "unit")
+    assert said in broken.sentence
+
+
+@pytest.mark.parametrize("turned", [lambda speed: speed + 4, lambda speed: 20 + 1.3 * (speed - 20)])
+def test_an_honest_shift_or_stretch_is_no_other_unit(
+    turned: Callable[["pd.Series[float]"], "pd.Series[float]"],
+) -> None:
+    window = a_window()
+
+    report = compared(window.assign(speed=turned(window["speed"])))
+
+    assert report.status is Status.DRIFTED

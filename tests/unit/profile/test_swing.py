@@ -1,0 +1,17 @@
+"""What a statistic did from window to window is what a later one may do."""
+
+import numpy as np
+
+from nightshift.profile.movement import Measure
+from nightshift.profile.swing import Swing
+
+
+def test_a_size_with_a_long_tail_is_judged_by_its_logarithm() -> None:
+    chance = np.random.default_rng(1)
+    sizes = np.exp(chance.normal(-1.5, 0.8, 40))
+    swing = Swing.of_sizes([Measure(float(size), 1e-4, 1e-9) for size in sizes])
+    # 3.5 deviations up on the scale of logarithms, far more than 3.5 on that of the sizes
+    far = Measure(float(np.exp(-1.5 + 3.5 * 0.8)), 1e-4, 1e-12)
+
+    assert (far.shift - swing.mean) / np.sqrt(swing.variance) > 5
+    assert 1e-4 < swing.tail(far) < 1e-2
