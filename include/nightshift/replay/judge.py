@@ -1,15 +1,18 @@
 """One window of a stranger's files against their reference: verdict, columns, reasons."""
 
 import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
 import pandas as pd
 
-from nightshift.profile.budget import Budget
-from nightshift.profile.drift import compare
+from nightshift.predictions.second_opinion import Opinion
+from nightshift.profile.baseline import Baseline
+from nightshift.profile.drift import compare_with
 from nightshift.profile.profile import Profile
 from nightshift.profile.variation import Variation
+from nightshift.replay.harm import expected_harm
 from nightshift.replay.schema import Schema
 from nightshift.spec import Limits
 from nightshift.verdict import SEVERITY, Check, Status
@@ -27,9 +30,10 @@ class Judge:
     """A reference, profiled once; each window is judged by itself."""
 
     schema: Schema
-    profile: Profile
-    variation: Variation
+    reference: pd.DataFrame
+    baseline: Baseline
     errors: "pd.Series[float]"
+    opinion: Opinion | None
 
     @classmethod
     def of(cls, reference: pd.DataFrame, schema: Schema) -> Self:
@@ -38,21 +42,27 @@ class Judge:
         own = [Profile.of(rows, schema.features, bins_of=profile) for rows in _own_windows(reference, schema)]
         weights = _weights(schema)
         errors = _errors(reference, reference["target"], schema)
-        return cls(schema, profile, Variation.of(profile, own, weights) if own else Variation(), errors)
+        baseline = Baseline(profile, Variation.of(profile, own, weights) if own else Variation())
+        kinds = {name: str(kind) for name, kind in schema.features.items()}
+        return cls(schema, reference, baseline, errors, Opinion.of(reference, kinds, schema.task))
 
     def judge(self, rows: pd.DataFrame, labels: "pd.Series[Any] | None" = None) -> dict[str, Any]:
         """Return the window's entry in the answer: drift, columns, performance, verdict, reasons."""
         if len(rows) < ROWS_MIN:
             sentence = f"{len(rows)} rows; fewer than {ROWS_MIN} say nothing"
             return entry(self.schema, [Check("rows", Status.UNKNOWN, "rows", sentence, len(rows), ROWS_MIN, len(rows))])
-        current = Profile.of(rows, self.schema.features, bins_of=self.profile)
+        current = Profile.of(rows, self.schema.features, bins_of=self.baseline.reference)
         limits = Limits(column=NEGLIGIBLE / len(self.schema.features))
-        report = compare(
-            self.profile, current, importance=_weights(self.schema), limits=limits,
-            variation=self.variation, budget=Budget(),
-        )  # fmt: skip
-        worse = [] if labels is None else list(self._performance(rows, labels))
+        report = compare_with(self.baseline, current, importance=_weights(self.schema), limits=limits)
+        if labels is not None:
+            worse = list(self._performance(rows, labels))
+        else:
+            worse = list(self._expected(rows, report.checks))
         return entry(self.schema, [*report.checks, *worse])
+
+    def _expected(self, rows: pd.DataFrame, checks: Sequence[Check]) -> Iterator[Check]:
+        if self.opinion is not None and "prediction" in rows and rows["prediction"].notna().any():
+            yield expected_harm(self.opinion, self.reference, rows, checks, bound=self.baseline.bonds.foretold)
 
     def _performance(self, rows: pd.DataFrame, labels: "pd.Series[Any]") -> list[Check]:
         if "prediction" not in rows or len(labels) != len(rows):
@@ -80,9 +90,15 @@ def entry(schema: Schema, checks: list[Check]) -> dict[str, Any]:
         "drift": any(check.status in ALARMED for check in speaking),
         "columns": {name: name in alarmed for name in schema.features},
         "performance": any(check.status is Status.DEGRADED for check in speaking),
-        "verdict": str(speaking[0].status if speaking else Status.HEALTHY),
+        "verdict": str(_worst(speaking)),
         "reasons": [check.sentence for check in speaking],
     }
+
+
+def _worst(speaking: list[Check]) -> Status:
+    """Return the word for the window: what is only expected of its performance does not outrank what was seen."""
+    seen = [check for check in speaking if check.name != "expected performance"] or speaking
+    return seen[0].status if seen else Status.HEALTHY
 
 
 def _own_windows(reference: pd.DataFrame, schema: Schema) -> list[pd.DataFrame]:

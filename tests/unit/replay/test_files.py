@@ -66,6 +66,20 @@ def test_labels_that_changed_are_found_once_they_are_in(given: Path) -> None:
     assert (after["performance"], after["verdict"], after["drift"]) == (True, "DEGRADED", False)
 
 
+def test_what_a_fault_costs_is_told_before_labels_are_in(given: Path) -> None:
+    quiet = answered(trips(ROWS, seed=3))
+    chance = np.random.default_rng(6)
+    loose = quiet.assign(speed=np.where(chance.random(ROWS) < 0.3, -999.0, quiet["speed"]))
+    put(given, "harmful", loose.assign(prediction=loose["speed"].fillna(20.0)))
+    put(given, "harmless", quiet.assign(hour=np.where(chance.random(ROWS) < 0.3, -999.0, quiet["hour"])))
+
+    found = replayed(given)
+
+    assert (found["harmful"]["performance"], found["harmful"]["verdict"]) == (True, "BROKEN")
+    assert "without labels" in str(found["harmful"]["reasons"])
+    assert (found["harmless"]["performance"], found["harmless"]["verdict"]) == (False, "BROKEN")
+
+
 def test_hostile_windows_get_an_answer_and_stop_no_other(given: Path) -> None:
     quiet = answered(trips(ROWS, seed=1))
     put(given, "all_null", quiet.assign(speed=np.nan))

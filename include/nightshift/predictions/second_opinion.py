@@ -1,0 +1,215 @@
+"""What a window's answers probably cost, told without labels, when some of its columns cannot be believed.
+
+A calibrated probability knows how often it is wrong as long as the inputs mean
+what they meant. Where a column is broken it is wrong and sure of it. So a second
+model learns what the labels are likely to be from any of the columns: it has
+seen rows with some of them hidden, as in random-input dropout [1]. Asked with the
+broken columns hidden it holds the answers that were given to what is still
+believed, row by row: the expected loss under confidence-based estimation [2].
+
+[1] N. Srivastava et al., Dropout, JMLR 15 (2014). [2] NannyML, confidence-based performance estimation.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy import special
+from threadpoolctl import threadpool_limits
+
+Floats = npt.NDArray[np.float64]
+HELD_BACK = 0.3
+"""Share of the labelled rows that the second model does not learn from, to see how it does."""
+ROWS_MIN = 200
+LEARN_ROWS = 12_000
+LEVELS_MAX = 250
+ROUNDS, LEAVES, RATE = 60, 15, 0.12
+HIDDEN = 0.15
+VIEWS = 3
+
+
+@dataclass(frozen=True)
+class Opinion:
+    """A second model of the labels that can be asked without some of the columns.
+
+    ``usual`` is the error it expects of the reference's own answers, ``seen`` the
+    error that they really had, ``deviation`` that of one row.
+    """
+
+    task: str
+    kinds: Mapping[str, str]
+    levels: Mapping[str, Mapping[Any, int]]
+    classes: tuple[str, ...]
+    expect: Callable[[Floats], Floats]
+    spread: Callable[[Floats], Floats] | None
+    usual: float
+    usual_without_answer: float
+    seen: float
+    deviation: float
+
+    @classmethod
+    def of(cls, rows: pd.DataFrame, kinds: Mapping[str, str], task: str, *, seed: int = 0) -> Self | None:
+        """Return the opinion learned from ``rows`` with ``prediction`` and ``target``; none from too few.
+
+        Parameters
+        ----------
+        kinds
+            ``numeric`` or ``categorical`` by column.
+        seed
+            Which rows are held back, and which cells are hidden.
+        """
+        known = rows[rows["target"].notna() & rows["prediction"].notna()]
+        if len(known) < ROWS_MIN:
+            return None
+        chance = np.random.default_rng(seed)
+        known = known.iloc[chance.permutation(len(known))[:LEARN_ROWS]]
+        levels = {name: _levels(known[name]) for name, kind in kinds.items() if kind == "categorical"}
+        classes = () if task == "regression" else tuple(sorted(known["target"].map(_name).unique()))
+        if task != "regression" and len(classes) < 2:
+            return None
+        own = cls(task, kinds, levels, classes, _nothing, None, 0.0, 0.0, 0.0, 0.0)
+        back = max(int(HELD_BACK * len(known)), 50)
+        return own._learned(known[back:], known[:back], chance)
+
+    def _learned(self, learn: pd.DataFrame, back: pd.DataFrame, chance: np.random.Generator) -> Self:
+        """Return the opinion after it has seen ``learn`` as it is, without answers, and with cells hidden too."""
+        shown, truth = self._views(learn, chance), np.tile(self._truth(learn), VIEWS)
+        asked = self._views(back, chance)
+        with threadpool_limits(1):  # a window is small: threads would wait for each other only
+            if self.task == "regression":
+                mean = self._boosted("Regressor", ROUNDS, LEAVES).fit(shown, truth).predict
+                missed = np.abs(np.tile(self._truth(back), VIEWS) - mean(asked))
+                spread = self._boosted("Regressor", ROUNDS // 2, LEAVES // 2).fit(asked, missed).predict
+                own = replace(self, expect=mean, spread=spread)
+            else:
+                own = replace(self, expect=self._boosted("Classifier", ROUNDS, LEAVES).fit(shown, truth).predict_proba)
+        errors, rows = own.errors(back), len(back)
+        return replace(
+            own,
+            usual=float(own.expected(back, asked[:rows]).mean()),
+            usual_without_answer=float(own.expected(back, asked[rows : 2 * rows]).mean()),
+            seen=float(errors.mean()),
+            deviation=float(errors.std()),
+        )
+
+    def _boosted(self, kind: str, rounds: int, leaves: int) -> Any:
+        from sklearn import ensemble  # a second that only who asks for an opinion pays
+
+        return getattr(ensemble, f"HistGradientBoosting{kind}")(
+            max_iter=rounds, max_leaf_nodes=leaves, learning_rate=RATE, early_stopping=False,
+            categorical_features=self._categorical(), random_state=0,
+        )  # fmt: skip
+
+    def _views(self, rows: pd.DataFrame, chance: np.random.Generator) -> Floats:
+        full = self.matrix(rows)
+        inputs = len(self.kinds)
+        return np.concatenate([full, _hidden(full, inputs, 0.0, chance), _hidden(full, inputs, HIDDEN, chance)])
+
+    def worse(self, rows: pd.DataFrame, *, hidden: Mapping[str, npt.NDArray[np.bool_]], believed: bool) -> float:
+        """Return by how much the mean error of ``rows`` is probably larger than that of the reference.
+
+        Parameters
+        ----------
+        hidden
+            By column, the rows whose value is not to be believed.
+        believed
+            Whether the answers themselves may be believed: not those to a column that was changed on the way.
+        """
+        matrix = self.matrix(rows)
+        spoilt = np.zeros(len(rows), dtype=bool)
+        for place, name in enumerate(self.kinds):
+            if name in hidden:
+                matrix[hidden[name], place] = np.nan
+                spoilt |= hidden[name]
+        silent = spoilt if believed else np.ones(len(rows), dtype=bool)
+        matrix[silent, len(self.kinds) :] = np.nan
+        usual = np.where(silent, self.usual_without_answer, self.usual)
+        return float((self.expected(rows, matrix) - usual).mean())
+
+    def expected(self, rows: pd.DataFrame, matrix: Floats) -> Floats:
+        """Return the error that is expected of each row's answer: its size, or how probably it is a wrong class."""
+        with threadpool_limits(1):
+            return self._expected(rows, matrix)
+
+    def _expected(self, rows: pd.DataFrame, matrix: Floats) -> Floats:
+        if self.spread is not None:
+            away = pd.to_numeric(rows["prediction"], errors="coerce").to_numpy(dtype=float) - self.expect(matrix)
+            return _folded(away, np.maximum(self.spread(matrix), 1e-12) * np.sqrt(np.pi / 2))
+        places = {name: place for place, name in enumerate(self.classes)}
+        said = np.array([places.get(name, -1) for name in rows["prediction"].map(_name)])
+        chances = self.expect(matrix)
+        right: Floats = chances[np.arange(len(rows)), np.maximum(said, 0)]
+        return np.where(said >= 0, 1.0 - right, 1.0)
+
+    def errors(self, rows: pd.DataFrame) -> Floats:
+        """Return the errors that rows with a ``target`` really had."""
+        if self.task == "regression":
+            sizes: Floats = np.abs(rows["prediction"].to_numpy(dtype=float) - rows["target"].to_numpy(dtype=float))
+            return sizes
+        said, truly = (rows[name].map(_name).to_numpy(dtype=object) for name in ("prediction", "target"))
+        return np.array(said != truly, dtype=np.float64)
+
+    def matrix(self, rows: pd.DataFrame) -> Floats:
+        """Return inputs and answers as numbers: (rows, columns and answers), NaN where there is none."""
+        parts = [self._column(rows, name) for name in self.kinds]
+        answers = [name for name in self._answers() if name in rows]
+        parts += [pd.to_numeric(rows[name], errors="coerce").to_numpy(dtype=float) for name in answers]
+        parts += [np.full(len(rows), np.nan)] * (len(self._answers()) - len(answers))
+        found = np.stack(parts, axis=1).astype(float)
+        found[~np.isfinite(found)] = np.nan
+        return found
+
+    def _column(self, rows: pd.DataFrame, name: str) -> Floats:
+        if name not in rows:
+            return np.full(len(rows), np.nan)
+        if self.kinds[name] == "categorical":
+            return rows[name].astype(object).map(self.levels[name]).to_numpy(dtype=float)
+        return pd.to_numeric(rows[name], errors="coerce").to_numpy(dtype=float)
+
+    def _answers(self) -> Sequence[str]:
+        if self.task == "regression":
+            return ("prediction",)
+        return ("probability",) if self.task == "binary" else tuple(f"probability_{name}" for name in self.classes)
+
+    def _categorical(self) -> list[bool]:
+        return [kind == "categorical" for kind in self.kinds.values()] + [False] * len(self._answers())
+
+    def _truth(self, rows: pd.DataFrame) -> npt.NDArray[Any]:
+        if self.task == "regression":
+            return rows["target"].to_numpy(dtype=float)
+        return rows["target"].map(_name).map({name: place for place, name in enumerate(self.classes)}).to_numpy()
+
+
+def _levels(values: "pd.Series[Any]") -> dict[Any, int]:
+    """Return a place for each of the most frequent names; the rest is as good as unknown."""
+    return {name: place for place, name in enumerate(values.value_counts().index[:LEVELS_MAX])}
+
+
+def _hidden(full: Floats, inputs: int, share: float, chance: np.random.Generator) -> Floats:
+    """Return rows without their answers, and without ``share`` of the input columns."""
+    found = full.copy()
+    found[:, inputs:] = np.nan
+    found[:, :inputs][chance.random((len(full), inputs)) < share] = np.nan
+    return found
+
+
+def _folded(away: Floats, deviation: Floats) -> Floats:
+    """Return the mean size of a normal number with this mean and deviation."""
+    ratio = away / deviation
+    return deviation * np.sqrt(2 / np.pi) * np.exp(-(ratio**2) / 2) + away * (1 - 2 * special.ndtr(-ratio))
+
+
+def _name(value: Any) -> str:
+    """Return a class by one name, however it is written: 1, 1.0 and True are one."""
+    if isinstance(value, bool | np.bool_):
+        return str(int(value))
+    if isinstance(value, float | np.floating) and float(value).is_integer():
+        return str(int(value))
+    return str(value)
+
+
+def _nothing(_matrix: Floats) -> Floats:
+    return np.empty(0)

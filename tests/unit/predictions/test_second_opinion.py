@@ -1,0 +1,58 @@
+"""A second model knows what a broken column costs, and that a quiet window costs nothing."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from nightshift.predictions.second_opinion import Opinion
+
+KINDS = {"speed": "numeric", "zone": "categorical", "idle": "numeric"}
+
+
+def answered(rows: int, *, seed: int, task: str) -> pd.DataFrame:
+    """Return rows whose label follows from speed and zone, answered by who knows that law."""
+    chance = np.random.default_rng(seed)
+    speed, zone = chance.normal(size=rows), chance.choice(["east", "west"], rows)
+    found = pd.DataFrame({"speed": speed, "zone": zone, "idle": chance.normal(size=rows)})
+    score = 2 * speed + (zone == "east")
+    if task == "regression":
+        return found.assign(prediction=score, target=score + chance.normal(size=rows))
+    likely = 1 / (1 + np.exp(-2 * score))
+    truly = (chance.random(rows) < likely).astype(int)
+    return found.assign(prediction=(likely > 0.5).astype(int), probability=likely, target=truly)
+
+
+@pytest.mark.parametrize("task", ["binary", "regression"])
+def test_a_hidden_column_costs_what_it_is_worth_to_the_answers(task: str) -> None:
+    opinion = Opinion.of(answered(4000, seed=1, task=task), KINDS, task)
+    window = answered(1000, seed=2, task=task)
+    assert opinion is not None
+    everywhere = np.ones(len(window), dtype=bool)
+
+    quiet = opinion.worse(window, hidden={}, believed=True)
+    idle = opinion.worse(window, hidden={"idle": everywhere}, believed=True)
+    speed = opinion.worse(window, hidden={"speed": everywhere}, believed=True)
+
+    error = opinion.deviation / np.sqrt(len(window))
+    assert abs(quiet) < 2 * error
+    assert abs(idle) < 2 * error
+    assert speed > 5 * error
+
+
+def test_a_class_is_the_same_however_it_is_written() -> None:
+    rows = answered(2000, seed=3, task="binary")
+
+    plain, floats = (
+        Opinion.of(written, KINDS, "binary") for written in (rows, rows.assign(target=rows["target"].astype(float)))
+    )
+
+    assert plain is not None
+    assert floats is not None
+    assert plain.seen == floats.seen < 0.3
+
+
+def test_from_few_rows_or_one_class_nothing_is_learned() -> None:
+    rows = answered(2000, seed=4, task="binary")
+
+    assert Opinion.of(rows[:50], KINDS, "binary") is None
+    assert Opinion.of(rows.assign(target=1), KINDS, "binary") is None
