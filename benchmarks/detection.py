@@ -81,6 +81,7 @@ HARMING: dict[str, Plant] = {
 }
 DRIFTS = {"shift 0.25", "scale 1.3", "shift 1", "scale 2", "category 2 %", "category 20 %"}
 """What a model could learn from; the other plants are faults on the way."""
+LABELLED = ("quiet", "labels")
 UNITS = ("x1.609", "x1000", "/60", "Fahrenheit")
 
 
@@ -95,27 +96,38 @@ class Window:
     answer: dict[str, Any] = field(default_factory=dict)
 
 
+@dataclass
+class Measured:
+    """All windows with their family and size, how late ramps were noticed, and seconds a window, by size."""
+
+    found: list[tuple[str, int, Window]] = field(default_factory=list)
+    delays: dict[int, list[float]] = field(default_factory=lambda: defaultdict(list))
+    seconds: dict[int, list[float]] = field(default_factory=lambda: defaultdict(list))
+
+
 def main() -> None:
     asked = _arguments()
-    seed = TUNING if asked.tune else REPORTED
-    found: list[tuple[str, int, Window]] = []
-    delays: dict[int, list[float]] = defaultdict(list)
-    seconds: dict[int, list[float]] = defaultdict(list)
-    for name in asked.families.split(","):
+    measured, seed = Measured(), TUNING if asked.tune else REPORTED
+    try:
+        for size in SIZES:
+            measured.found.extend(("flights by time", size, one) for one in _ordered_flights(size, seed))
         for turn in range(asked.worlds):
-            here, chance = world(name, seed + turn), np.random.default_rng([seed, turn, 7])
-            print(f"{name} {turn}: {', '.join(here.important)} matter most", file=sys.stderr)
-            for size in SIZES:
-                windows = list(_windows(here, size, chance, quiet=asked.quiet, each=asked.each))
-                seconds[size].append(_judge(here, windows, chance, ordered=False) / len(windows))
-                found.extend((name, size, window) for window in windows)
-                for _ in range(asked.ramps):
-                    delays[size].append(_ramp(here, size, chance))
-    for size in SIZES:
-        found.extend(("flights by time", size, one) for one in _ordered_flights(size, seed))
-    _print(found, delays, seconds, by_family=asked.by_family)
+            for name in asked.families.split(","):
+                print(f"{name} {turn}", file=sys.stderr, flush=True)
+                _measure(measured, asked, world(name, seed + turn), np.random.default_rng([seed, turn, 7]))
+    except KeyboardInterrupt:
+        print("stopped early; this is what was measured", file=sys.stderr)
+    _print(measured.found, measured.delays, measured.seconds, by_family=asked.by_family)
     if asked.out:
-        asked.out.write_text(json.dumps([_row(name, size, one) for name, size, one in found]))
+        asked.out.write_text(json.dumps([_row(name, size, one) for name, size, one in measured.found]))
+
+
+def _measure(measured: Measured, asked: argparse.Namespace, here: World, chance: np.random.Generator) -> None:
+    for size in SIZES:
+        windows = list(_windows(here, size, chance, quiet=asked.quiet, each=asked.each))
+        measured.seconds[size].append(_judge(here, windows, chance, ordered=False) / len(windows))
+        measured.found.extend((here.name, size, window) for window in windows)
+        measured.delays[size].extend(_ramp(here, size, chance) for _ in range(asked.ramps))
 
 
 def _arguments() -> argparse.Namespace:
@@ -280,9 +292,14 @@ def _judge(
         start = time.perf_counter()
         answers = replay_files(folder / "r.parquet", folder / "windows", folder / "s.json")
         seconds = time.perf_counter() - start
-        labelled = {} if ordered else replay_files(
-            folder / "r.parquet", folder / "windows", folder / "s.json", labels=folder / "labels"
-        )  # fmt: skip
+        for place, one in enumerate(windows):
+            if one.kind not in LABELLED:
+                (folder / "windows" / f"w{place:04}.parquet").unlink()
+        labelled = {}
+        if any((folder / "windows").iterdir()):
+            labelled = replay_files(
+                folder / "r.parquet", folder / "windows", folder / "s.json", labels=folder / "labels"
+            )
     for place, one in enumerate(windows):
         name = f"w{place:04}"
         one.answer = {**answers[name], "labelled": labelled.get(name, {}).get("performance")}
