@@ -6,6 +6,7 @@ from typing import Any
 from airflow.sdk import DAG, AssetOrTimeSchedule, CronTriggerTimetable, Param
 
 from nightshift.spec import ModelSpec
+from nightshift_airflow.approval import ApprovalOperator
 from nightshift_airflow.assets import champion_asset, retrain_asset
 from nightshift_airflow.deadlines import late
 from nightshift_airflow.declared import declared_models, page, refuse
@@ -27,6 +28,7 @@ FORM = {
 
 
 def build_dag(spec: ModelSpec) -> DAG:
+    waits = spec.approval.expires if spec.promotion == "approve" else timedelta(0)
     nights = CronTriggerTimetable(spec.schedule.build, timezone="UTC")
     with DAG(
         dag_id=f"build_{spec.name}",
@@ -35,8 +37,8 @@ def build_dag(spec: ModelSpec) -> DAG:
         start_date=datetime(2013, 1, 1, tzinfo=UTC),
         catchup=False,
         max_active_runs=1,
-        dagrun_timeout=timedelta(hours=6),
-        deadline=late(spec, "build", after=timedelta(hours=4)),
+        dagrun_timeout=timedelta(hours=6) + waits,
+        deadline=late(spec, "build", after=timedelta(hours=4) + waits),
         params=FORM,
         default_args={
             "owner": spec.owner.team,
@@ -54,7 +56,13 @@ def build_dag(spec: ModelSpec) -> DAG:
         step("check_versions") >> step("snapshot") >> step("assemble") >> split
         split >> [step("train"), step("profile")] >> package
         package >> step("evaluate") >> step("register") >> step("rehearse")
-        dag.get_task("rehearse") >> step("promote", announces=champion_asset(spec))
+        promote = step("promote", announces=champion_asset(spec))
+        if spec.promotion == "approve":
+            ask = {"retries": 20, "retry_delay": timedelta(seconds=2)}  # an answer that does not count is another try
+            approve = ApprovalOperator(task_id="approve", model=spec.name, approval=spec.approval, **ask)
+            dag.get_task("rehearse") >> approve >> promote
+        else:
+            dag.get_task("rehearse") >> promote
     return dag
 
 

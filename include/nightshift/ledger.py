@@ -58,6 +58,7 @@ class Kind(StrEnum):
     RESET = "reset"
     PAUSE = "pause"
     RESUME = "resume"
+    APPROVAL = "approval"
 
 
 @dataclass(frozen=True)

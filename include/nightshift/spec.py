@@ -429,6 +429,19 @@ class Governor(Part):
         return self
 
 
+class Approval(Part):
+    """Who lets a release go live where ``promotion`` is ``approve``.
+
+    ``approvers`` are names of people as Airflow knows them; empty: whoever may
+    answer there. With ``four_eyes`` nobody approves a build that they alone
+    started. Without an answer until it ``expires`` the champion stays.
+    """
+
+    expires: Stretch = timedelta(days=1)
+    approvers: tuple[Annotated[str, Field(min_length=1)], ...] = ()
+    four_eyes: bool = False
+
+
 def _clock(value: Any) -> Any:
     if isinstance(value, time):
         return value
@@ -524,7 +537,8 @@ class ModelSpec(Part):
     schedule: Schedule = Schedule()
     monitor: Monitor = Monitor()
     governor: Governor = Governor()
-    promotion: Literal["automatic", "manual"] = "automatic"
+    promotion: Literal["automatic", "approve", "manual"] = "automatic"
+    approval: Approval = Approval()
     alerts: Annotated[Alerts, BeforeValidator(_alerts)] = Alerts()
 
     # what is wrong between parts: a message begins with the place it means (see _explain)

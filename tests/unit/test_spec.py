@@ -141,7 +141,7 @@ def test_whatever_changes_the_meaning_changes_the_digest(change: dict[str, Any])
             15,
             "unknown key 'monitor.limits.drit'; did you mean 'drift'?",
         ),
-        ("zzz: 1", 13, "unknown key 'zzz'; known are: alerts, feature_service, features, gates"),
+        ("zzz: 1", 13, "unknown key 'zzz'; known are: alerts, approval, feature_service, features"),
         ("training: {parameters: {seed: 1}}", 13, "training has seed among its parameters, which follow from"),
         ("training: {parameters: {eta: [1]}}", 13, "training.parameters.eta is [1]; give a number, a word"),
         ("training: {threads: 65}", 13, "training.threads is 65; input should be less than or equal to 64"),
@@ -155,7 +155,7 @@ def test_whatever_changes_the_meaning_changes_the_digest(change: dict[str, Any])
         ("governor: {wanted: 4, nights: 3}", 13, "governor wants 4 of 3 nights, which can never be"),
         ("alerts: log", 13, "alerts is 'log'; give a list of channels, or channels"),
         ('alerts: ["ops mail"]', 13, "alerts.channels.0 is 'ops mail'; string should match pattern"),
-        ("promotion: always", 13, "promotion is 'always'; input should be 'automatic' or 'manual'"),
+        ("promotion: always", 13, "promotion is 'always'; input should be 'automatic', 'approve' or 'manual'"),
     ],
 )
 def test_a_mistake_is_answered_with_its_line_and_what_to_do(tmp_path: Path, wrong: str, line: int, said: str) -> None:

@@ -223,6 +223,7 @@ def _approval(content: CardContent) -> Section:
         return Section("Decision", [asked, said])
     policy = {
         "automatic": "It goes live by itself if all gates are met.",
+        "approve": "It goes live when a person approves it, with this evidence in hand.",
         "manual": "It goes live when a person says so.",
     }
     return Section("Decision", [asked, policy.get(content.spec["promotion"], "")])

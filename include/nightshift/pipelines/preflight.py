@@ -5,6 +5,7 @@ from typing import Any
 
 from nightshift.errors import ReleaseError, ReturnToSenderError
 from nightshift.model.package import ModelPackage, open_package
+from nightshift.pipelines.approval import may_go_live_by
 from nightshift.pipelines.promote import TARGET, previous
 from nightshift.pipelines.request import PromoteRequest
 from nightshift.pipelines.work import Outcome, Work
@@ -25,12 +26,16 @@ def preflight(work: Work) -> Outcome:
     PackageError
         If the package is not what was registered, cannot be opened, or needs other packages than are here.
     ReturnToSenderError
-        If its contract would turn away more than one in a hundred of the rows that callers sent last.
+        If its contract would turn away more than one in a hundred of the rows that callers sent last, or it was
+        never approved where the declaration wants that, and who asks may not.
     """
     request = PromoteRequest.of(work.run)
     if request.resume:
         return Outcome("nothing goes live, so there is nothing to check")
     version, before = _versions(work, request)
+    why_not = may_go_live_by(work.ledger.entries(work.spec.name), work.spec, version, request.user)
+    if why_not:
+        raise ReturnToSenderError([why_not])
     opened = open_package(work.registry.fetch(work.spec.name, version))
     rows = _last_day(work)
     refused = _refused(opened, rows)

@@ -12,6 +12,7 @@ from nightshift.files import read_json
 from nightshift.ledger import Kind as EntryKind
 from nightshift.lineage.record import Lineage
 from nightshift.model.package import ModelPackage, open_package
+from nightshift.pipelines.approval import unapproved
 from nightshift.pipelines.carding import card_content
 from nightshift.pipelines.checklist import check_boxes
 from nightshift.pipelines.output import output_of
@@ -122,6 +123,10 @@ def promote(work: Work) -> Outcome:
             "'Resume automatic promotion'",
             Then.SKIP,
         )
+    why_not = _unapproved(work, version)
+    if why_not:
+        work.ledger.end_lease(spec.name, work.holder, now=work.now())
+        return Outcome(f"version {version} is registered; {why_not}", Then.SKIP)
     _refuse_if_overtaken(work, version)
     before = _champion_before(work, version)
     promoted = {"promoted_by": request.user or str(request.cause), "promoted_because": request.reason}
@@ -131,6 +136,12 @@ def promote(work: Work) -> Outcome:
     work.ledger.end_lease(spec.name, work.holder, now=work.now())
     was = f", before it {before}" if before else ", the first"
     return Outcome(f"Lock 'n' load! Version {version} is the champion{was}", event={"version": version})
+
+
+def _unapproved(work: Work, version: str) -> str | None:
+    if work.spec.promotion != "approve":
+        return None
+    return unapproved(work.ledger.entries(work.spec.name), version, work.holder)
 
 
 def _refuse_if_overtaken(work: Work, version: str) -> None:

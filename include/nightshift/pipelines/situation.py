@@ -20,7 +20,7 @@ def situation(work: Work, status: Status) -> Situation:
         now=request.end,
         status=status,
         earlier=earlier_verdicts(work.ledger.windows(name), work.run.read("window.json")["version"], request.start),
-        retrains=retrains(entries, waiting=held is not None or work.spec.promotion == "manual"),
+        retrains=retrains(entries, waiting=held is not None or work.spec.promotion != "automatic"),
         champion_as_of=promotions[-1].end if promotions else None,
         building=held.holder if held else None,
         new_labels=measured.get("new_labels", 0),

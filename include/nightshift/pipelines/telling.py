@@ -43,9 +43,27 @@ def alert(work: Work) -> Outcome:
     return Outcome(told[0].sentence, Then.SKIP)
 
 
-def report(work: Work, entry: Report) -> Told:
-    """Tell people of anything else about the model, over its own channels."""
-    return tell(entry, work.spec.alerts, folder=work.settings.alerts, address=work.address)
+def waits_for_approval(work: Work, question: str, *, link: str) -> Told:
+    """Tell people that a release waits for their yes, and where to say it."""
+    spec = work.spec
+    report = Report(
+        model=spec.name,
+        thing="approval",
+        level=Level.NOTICE,
+        title=f"{spec.name}: {question}",
+        key=work.holder,
+        at=work.now(),
+        facts=(f"without an answer within {spec.approval.expires / timedelta(days=1):g} days the champion stays",),
+        to_do=("read the evidence and answer",),
+        links=(("Answer", link),),
+    )
+    return tell(report, spec.alerts, folder=work.settings.alerts, address=work.address)
+
+
+def was_answered(work: Work, sentence: str) -> Told:
+    """Tell people that nobody waits for them any more."""
+    report = Report(work.spec.name, "approval", Level.FINE, f"{work.spec.name}: {sentence}", "", work.now())
+    return tell(report, work.spec.alerts, folder=work.settings.alerts, address=work.address)
 
 
 def links(settings: Settings, model: str, *, dag: str, run_id: str = "", entry: int | None = None) -> Any:
