@@ -157,7 +157,8 @@ class _Page:
         )
 
     def _check(self, user: Any, model: str) -> None:
-        if model not in self.doors.may_see(user, [model]):
+        # what no database takes as text is no name either
+        if not model.isprintable() or model not in self.doors.may_see(user, [model]):
             raise _unknown(model)
 
     def _page(self, request: Request, template: str, **values: Any) -> HTMLResponse:

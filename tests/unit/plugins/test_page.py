@@ -256,6 +256,13 @@ def test_the_tab_of_a_dag_is_its_models_page(settings: Settings) -> None:
     assert tab.text == page.text
 
 
+@pytest.mark.parametrize(
+    "path", ["/models/%00", "/models/%0A/ledger", "/models/..%2F..%2Fetc", "/models/" + "x" * 3000]
+)
+def test_what_is_no_name_is_no_model(settings: Settings, path: str) -> None:
+    assert Caller(settings).get(path).status_code == 404
+
+
 @pytest.mark.parametrize("dag", ["other", "monitor_", "cook_bikes", "build_No"])
 def test_a_dag_that_is_not_ours_has_an_empty_tab(settings: Settings, dag: str) -> None:
     answer = Caller(settings).get(f"/dags/{dag}")
