@@ -193,7 +193,8 @@ document.querySelectorAll("details[data-numbers]").forEach((details) =>
 document.querySelectorAll("table[data-grid]").forEach(walkable);
 document.querySelectorAll(".heat").forEach((box) => {
   const here = box.querySelector("a.here");
-  box.scrollLeft = here ? here.offsetLeft - box.clientWidth / 2 : box.scrollWidth; // the newest windows are at the end
+  const place = here ? here.getBoundingClientRect().left - box.getBoundingClientRect().left : box.scrollWidth;
+  if (place > box.clientWidth * 0.8) box.scrollLeft = place - box.clientWidth / 2; // the newest windows are at the end
 });
 if (location.hash) document.getElementById(location.hash.slice(1))?.scrollIntoView();
 if (window.Chart) {
