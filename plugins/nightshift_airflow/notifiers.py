@@ -25,8 +25,8 @@ class RunNotifier(BaseNotifier):
         not over when it should have been.
     """
 
-    def __init__(self, *, model: str, pipeline: str, about: About) -> None:
-        super().__init__()
+    def __init__(self, *, model: str, pipeline: str, about: About, context: Any = None) -> None:
+        super().__init__(context)  # a Deadline Alert gives it here, a task when it calls
         self.model = model
         self.pipeline = pipeline
         self.about = about

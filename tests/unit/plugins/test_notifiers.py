@@ -2,17 +2,20 @@
 
 import asyncio
 import json
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from airflow.sdk import DAG
+from airflow.triggers.callback import CallbackTrigger
 
 from factories.sinks import a_channel, a_postbox
 from factories.spec import write_spec
-from nightshift.spec import EXAMPLE
+from nightshift.spec import EXAMPLE, example_spec, load_spec
 from nightshift_airflow.channels import address_of
+from nightshift_airflow.deadlines import late
 from nightshift_airflow.notifiers import RunNotifier
 from nightshift_airflow.operators import StepOperator
 
@@ -59,11 +62,17 @@ def test_a_skip_is_well_too() -> None:
 
 
 def test_a_late_run_is_told_from_the_triggerers_loop(told: list[dict[str, Any]]) -> None:
-    notifier = RunNotifier(model="bikes", pipeline="monitor", about="late")
-
+    deadline = late(load_spec(example_spec()), "monitor", after=timedelta(hours=1))
     # what a Deadline Alert gives: the run as the API tells of it, and no task
-    asyncio.run(notifier.async_notify({"dag_run": {"dag_run_id": "scheduled__1"}, "deadline": {}}))
+    context = {"dag_run": {"dag_run_id": "scheduled__1"}, "deadline": {}}
+    callback = CallbackTrigger(deadline.callback.path, {**deadline.callback.kwargs, "context": context})
 
+    async def until_told() -> list[Any]:
+        return [event.payload async for event in callback.run()]
+
+    payloads = asyncio.run(until_told())
+
+    assert [payload["state"] for payload in payloads] == ["running", "success"]
     (message,) = told
     assert message["title"] == "bikes: monitor_bikes is not over yet (opened)"
     assert "run scheduled__1" in message["message"]
