@@ -54,6 +54,7 @@ def build_dag(spec: ModelSpec) -> DAG:
 
         split, package = step("split"), step("package")
         step("check_versions") >> step("snapshot") >> step("assemble") >> split
+        dag.get_task("snapshot") >> step("materialise")
         split >> [step("train"), step("profile")] >> package
         package >> step("evaluate") >> step("register") >> step("rehearse")
         promote = step("promote", announces=champion_asset(spec))

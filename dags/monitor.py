@@ -47,7 +47,7 @@ def monitor_dag(spec: ModelSpec) -> DAG:
             return StepOperator(task_id=name, model=spec.name, pipeline="monitor", **more)
 
         step("collect") >> step("profile")
-        watch = [step("validate"), step("compare"), step("performance"), step("look_back")]
+        watch = [step("validate"), step("compare"), step("performance"), step("look_back"), step("skew")]
         dag.get_task("profile") >> watch >> step("judge") >> step("decide", announces=verdict_asset(spec))
         dag.get_task("decide") >> [step("alert"), step("request_retraining", announces=retrain_asset(spec))]
     return dag

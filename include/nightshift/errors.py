@@ -26,6 +26,10 @@ class DataRegistryBusyError(UnavailableError):
     """Another writer was faster, or holds a lock of the data registry."""
 
 
+class FeaturesUnavailableError(UnavailableError):
+    """The online store of features did not answer."""
+
+
 class SettingsError(NightshiftError):
     """An environment variable or a setting cannot be used."""
 

@@ -30,6 +30,7 @@ class Settings(BaseSettings):
 
     Relative paths are below ``project``. ``data_registry`` and ``data_remote``
     may be any address git and DVC understand; ``ledger`` is a SQLAlchemy URL;
+    ``online`` is where features are kept by key, ``sqlite:///…`` or ``redis://…``;
     ``serving_keys`` is a file of callers' keys, without which serving listens on
     loopback only; ``serving_shadow`` is the share of requests that a newer release
     answers beside the champion, unseen.
@@ -47,6 +48,7 @@ class Settings(BaseSettings):
     data_registry: str = ""
     data_remote: str = ""
     ledger: str = ""
+    online: str = ""
     mlflow: str = "http://127.0.0.1:5000"
     airflow: str = "http://127.0.0.1:8080"
     airflow_pages: str = ""
@@ -72,6 +74,7 @@ class Settings(BaseSettings):
             "data_registry": str(state / "data" / "registry.git"),
             "data_remote": str(state / "data" / "remote"),
             "ledger": f"sqlite:///{state / 'ledger.db'}",
+            "online": f"sqlite:///{state / 'online.db'}",
         }
         return derived | _running_addresses(state) | {k: v for k, v in values.items() if v != ""} | below
 

@@ -14,9 +14,10 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from factories.browser import PATIENCE_MS, Person, a_browser, needs_chromium, start
-from nightshift.demo.replay import ask, callers_rows
+from nightshift.demo.replay import ask, callers_entities
 from nightshift.ledger import Kind, Ledger
 from nightshift.lineage.code import read_code
+from nightshift.pipelines.materialise import bring_online
 from nightshift.pipelines.steps import STEPS
 from nightshift.services.airflow_api import AirflowApi, DagRun
 from nightshift.services.house import House, sign_in
@@ -104,7 +105,8 @@ def judged(built: DagRun, api: AirflowApi, settings: Settings, conf: dict[str, b
     assert built.state == "success", api.failure(built)
     spec = find_spec(settings.specs, MODEL)
     _wait_until_served(settings)
-    rows = callers_rows(spec, settings, start=WEEK, end=WEEK + timedelta(days=7))
+    bring_online(spec, settings, since=WEEK, until=WEEK + timedelta(days=7))
+    rows = callers_entities(spec, settings, start=WEEK, end=WEEK + timedelta(days=7))
     answered = sum(count for count, _ in ask(settings.serving, spec, rows))
     assert answered == len(rows)
     api.backfill(f"monitor_{MODEL}", start=WEEK, end=WEEK, conf=conf)
@@ -144,6 +146,9 @@ def test_the_scheduler_runs_a_monitor_that_judges_a_replayed_week(
     assert entry.body["rows"] > 6000
     assert entry.body["version"] == "1"
     assert entry.body["decision"]["sentence"]
+    assert [(c["status"], c["observed"]) for c in entry.body["verdict"]["checks"] if c["name"] == "skew"] == [
+        ("HEALTHY", 0.0)
+    ], "what was read by key is what training would have joined"
     assert {"auc", "log_loss"} <= set(entry.body["signals"]["estimated"])
     assert {"origin = EWR", "origin = JFK", "origin = LGA"} <= set(entry.body["segments"])
 

@@ -13,11 +13,12 @@ import httpx
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from nightshift.demo.replay import ask, callers_rows
+from nightshift.demo.replay import ask, callers_entities
 from nightshift.demo.table import comparison_table, windows_table
 from nightshift.errors import ReturnToSenderError, ServiceError
 from nightshift.ledger import Entry, Kind, Ledger
 from nightshift.lineage.code import read_code
+from nightshift.pipelines.materialise import bring_online
 from nightshift.pipelines.standing import blocks
 from nightshift.registry import ModelRegistry
 from nightshift.services.airflow_api import AirflowApi, DagRun
@@ -139,7 +140,8 @@ def _live_through(stage: Stage, start: datetime) -> None:
 
 def _replay(stage: Stage, start: datetime, end: datetime) -> None:
     task = stage.progress.add_task(f"week of {start:%d %b}: flights through the API", total=None)
-    rows = callers_rows(stage.spec, stage.settings, start=start, end=end)
+    bring_online(stage.spec, stage.settings, since=start, until=end)
+    rows = callers_entities(stage.spec, stage.settings, start=start, end=end)
     if start == SPOILT:
         stage.progress.console.print(f"  week of {start:%d %b}: planted: the caller sends distances in kilometres")
         rows = rows.assign(distance=rows["distance"] * KILOMETRES)

@@ -16,14 +16,17 @@ def checks_of(run: RunFolder, policy: Monitor, quiets: Mapping[str, Quiet]) -> l
     window = run.read("window.json")
     if window["judged"] < policy.rows_min:
         return [too_few(window["judged"], policy.rows_min)]
+    skewed = run.read("skew.json")["checks"] if run.file("skew.json").exists() else []
     measured, drift, quality = (run.read(f"{name}.json") for name in ("performance", "drift", "quality"))
-    return weigh(
+    weighed = weigh(
         [Check.from_json(check) for check in measured["checks"]],
         DriftReport.from_json(drift["inputs"]),
         DriftReport.from_json(drift["output"]),
         [Check.from_json(check) for check in quality["checks"]],
         quiets,
     )
+    # a column that was computed in another way names the cause of whatever else it set off
+    return [*hush([Check.from_json(check) for check in skewed], quiets), *weighed]
 
 
 def segments_of(run: RunFolder, quiets: Mapping[str, Quiet]) -> dict[str, Any]:

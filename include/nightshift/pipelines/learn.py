@@ -92,7 +92,9 @@ def _reference(work: Work, model: TrainedModel) -> dict[str, Any]:
     output = Profile.of(tested, {OUTPUT: Kind.NUMERIC})
     windows = [Profile.of(part, spec.kinds, bins_of=inputs) for part in whole_windows(rows, spec)]
     answered = [Profile.of(part, output.kinds, bins_of=output) for part in whole_windows(answers, spec)]
+    features = work.run.read("assembled.json").get("features")
     return {
+        **({"features": features} if features else {}),
         "inputs": inputs.to_json(),
         "output": output.to_json(),
         "variation": {

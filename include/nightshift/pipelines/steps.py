@@ -19,13 +19,14 @@ Step = Callable[[Work], Outcome]
 STEPS: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {
         "build": {
-            "check_versions": "prepare", "snapshot": "prepare", "assemble": "prepare", "split": "prepare",
+            "check_versions": "prepare", "snapshot": "prepare", "materialise": "materialise",
+            "assemble": "prepare", "split": "prepare",
             "train": "learn", "profile": "learn", "package": "learn", "evaluate": "learn",
             "register": "release", "rehearse": "release", "promote": "release",
         },
         "monitor": {
             "collect": "observe", "profile": "observe", "validate": "observe", "compare": "observe",
-            "performance": "measure", "look_back": "look_back",
+            "performance": "measure", "look_back": "look_back", "skew": "skew",
             "judge": "conclude", "decide": "conclude", "alert": "telling", "request_retraining": "conclude",
         },
         "reproduce": dict.fromkeys(

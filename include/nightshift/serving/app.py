@@ -71,7 +71,7 @@ class App:
             return
         self._is_open = True
         if self._package is not None:
-            self.champions.put(open_live(self._package))
+            self.champions.put(open_live(self._package, settings=self.settings))
         else:
             self._loader.open_remembered()
 

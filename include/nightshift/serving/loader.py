@@ -13,6 +13,7 @@ from nightshift.files import read_json, write_json
 from nightshift.model.package import ModelPackage, open_package
 from nightshift.predictions.record import Columns
 from nightshift.profile.contract import Contract
+from nightshift.serving.lookup import NO_STORE, AnyLookup, open_lookup
 from nightshift.serving.validation import Door
 from nightshift.settings import Settings
 
@@ -29,6 +30,7 @@ class Live:
     folder: Path
     since: datetime
     is_pinned: bool = False
+    lookup: AnyLookup = NO_STORE
 
     @property
     def model(self) -> str:
@@ -39,11 +41,14 @@ class Live:
         return self.columns.version
 
 
-def open_live(folder: Path, *, version: str | None = None, is_pinned: bool = False) -> Live:
+def open_live(
+    folder: Path, *, version: str | None = None, is_pinned: bool = False, settings: Settings | None = None
+) -> Live:
     """Return the package in ``folder``, verified and ready to answer.
 
     ``version`` is what answers will name; without one, the start of the
-    package's digest. One that is pinned stays whoever becomes champion.
+    package's digest. One that is pinned stays whoever becomes champion. With
+    ``settings`` it can be asked by keys, if its features come from a service.
 
     Raises
     ------
@@ -65,7 +70,8 @@ def open_live(folder: Path, *, version: str | None = None, is_pinned: bool = Fal
     )
     columns.check()
     door = Door(columns, Contract.from_json(package.contract), package.categories)
-    return Live(columns, package, door, folder, datetime.now(UTC), is_pinned)
+    lookup = open_lookup(package, settings) if settings else NO_STORE
+    return Live(columns, package, door, folder, datetime.now(UTC), is_pinned, lookup)
 
 
 class Champions:
@@ -132,7 +138,9 @@ class Loader:
             try:
                 last = read_json(self._memory(name))
                 pinned = bool(last["pinned"])
-                self._champions.put(open_live(Path(last["folder"]), version=last["version"], is_pinned=pinned))
+                self._champions.put(
+                    open_live(Path(last["folder"]), version=last["version"], is_pinned=pinned, settings=self._settings)
+                )
             except FileNotFoundError:
                 continue
             except (NightshiftError, OSError, ValueError, KeyError) as error:
@@ -172,7 +180,9 @@ class Loader:
         """
         async with self._busy:
             folder = await asyncio.to_thread(self._registry.fetch, model, version)
-            self._swap(await asyncio.to_thread(open_live, folder, version=version, is_pinned=True))
+            self._swap(
+                await asyncio.to_thread(open_live, folder, version=version, is_pinned=True, settings=self._settings)
+            )
             self._champions.troubles.pop(model, None)
 
     async def unpin(self, model: str) -> None:
@@ -194,7 +204,9 @@ class Loader:
                 self._champions.challengers.pop(name, None)
             elif now is None or now.version != newest:
                 folder = await asyncio.to_thread(self._registry.fetch, name, newest)
-                self._champions.challengers[name] = await asyncio.to_thread(open_live, folder, version=newest)
+                self._champions.challengers[name] = await asyncio.to_thread(
+                    open_live, folder, version=newest, settings=self._settings
+                )
         except (NightshiftError, OSError, ValueError) as error:
             log.warning("no challenger of %s: %s", name, error)
 
@@ -204,7 +216,7 @@ class Loader:
         now = self._champions.get(name)
         if release is None or (now is not None and now.version == release.version):
             return None
-        live = open_live(self._registry.fetch(name, release.version), version=release.version)
+        live = open_live(self._registry.fetch(name, release.version), version=release.version, settings=self._settings)
         live.package.warm()  # so that no caller with many rows waits for it
         return live
 

@@ -17,10 +17,11 @@ from nightshift.predictions.commit import GroupCommit
 from nightshift.serving.access import Access, Key, Role
 from nightshift.serving.answers import RefusalError, unavailable
 from nightshift.serving.loader import Champions, Live
+from nightshift.serving.lookup import asks_by_keys
 from nightshift.serving.metrics import Metrics
 from nightshift.serving.retries import Retries
 from nightshift.serving.shadow import Shadow
-from nightshift.serving.thinking import Asked, admit_arrow, admit_json, think
+from nightshift.serving.thinking import Asked, admit_arrow, admit_entities, admit_json, think
 from nightshift.serving.wire import Bodies, Headers, Message, Receive, Send, is_arrow, respond
 
 PREFIX, SUFFIX = "/v1/models/", "/predict"
@@ -105,6 +106,8 @@ class Predict:
         written = self._log_of(model)
         self._check_room(written)
         body = await self._bodies.read(headers, receive)
+        if read is admit_json and asks_by_keys(body):
+            read = admit_entities
         try:
             given = headers.get(b"x-request-id")
             if given is None:

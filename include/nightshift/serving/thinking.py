@@ -13,7 +13,7 @@ from nightshift.predictions.record import encode as encode_entry
 from nightshift.serving.answers import Answer, Prediction, RefusalError, Scored, encode
 from nightshift.serving.arrow import read_arrow
 from nightshift.serving.loader import Live
-from nightshift.serving.validation import Admitted, Door, TurnedAwayError
+from nightshift.serving.validation import Admitted, TurnedAwayError
 
 NO_FLAWS: list[Flaw] = []
 
@@ -25,7 +25,7 @@ class Asked:
     live: Live
     request_id: str
     body: bytes
-    read: Callable[[Door, bytes, int], Admitted]
+    read: Callable[[Live, bytes, int], Admitted]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +38,19 @@ class Thought:
     refusal: RefusalError | None = None
 
 
-def admit_json(door: Door, body: bytes, now: int) -> Admitted:
+def admit_json(live: Live, body: bytes, now: int) -> Admitted:
     """Return the rows of a JSON body."""
-    return door.admit(body, now)
+    return live.door.admit(body, now)
 
 
-def admit_arrow(door: Door, body: bytes, now: int) -> Admitted:
+def admit_arrow(live: Live, body: bytes, now: int) -> Admitted:
     """Return the rows of an Arrow IPC stream."""
-    return door.admit_rows(read_arrow(body), now)
+    return live.door.admit_rows(read_arrow(body), now)
+
+
+def admit_entities(live: Live, body: bytes, now: int) -> Admitted:
+    """Return the rows that the online store makes of a JSON body of entities."""
+    return live.lookup.admit(live.door, body, now)
 
 
 def think(asked: Asked, now: int) -> Thought:
@@ -58,7 +63,7 @@ def think(asked: Asked, now: int) -> Thought:
     """
     live, request_id, columns = asked.live, asked.request_id, asked.live.columns
     try:
-        admitted = asked.read(live.door, asked.body, now)
+        admitted = asked.read(live, asked.body, now)
     except TurnedAwayError as turned:
         entry = Refused(request_id, now, columns.version, turned.rows)
         return Thought(frame(encode_entry(entry)), 0, refusal=turned)

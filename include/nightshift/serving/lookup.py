@@ -1,0 +1,230 @@
+"""Asked by keys: the features of an entity, as the online store holds them, become the row a caller would have sent.
+
+A value that is not there, is over, or of which the store has not heard for too
+long is null in that row; the contract decides what comes of a null, and the
+record says why it was one.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Protocol
+
+import msgspec
+
+from nightshift.errors import FeaturesUnavailableError, NightshiftError
+from nightshift.features.declared import Service, Type, View, load_service
+from nightshift.features.online import EPOCH, MICROSECOND, Asked, Online, online_name, open_online
+from nightshift.model.package import ModelPackage
+from nightshift.predictions.record import Flaw
+from nightshift.serving.answers import RefusalError, unavailable
+from nightshift.serving.body import check_count
+from nightshift.serving.quick import read_moment
+from nightshift.serving.validation import Admitted, Door
+from nightshift.settings import Settings
+from nightshift.spec import find_spec
+
+_BY_KEYS = re.compile(rb'\s*\{\s*"entities"\s*:')
+encode_rows = msgspec.json.Encoder().encode
+NEVER = "a value known by then"
+
+
+def asks_by_keys(body: bytes) -> bool:
+    """Return whether a JSON body names entities instead of rows.
+
+    >>> asks_by_keys(b'{"entities": []}'), asks_by_keys(b'{"rows": []}')
+    (True, False)
+    """
+    return _BY_KEYS.match(body) is not None
+
+
+class AnyLookup(Protocol):
+    """What makes rows of entities, or says why it cannot."""
+
+    def admit(self, door: Door, body: bytes, now: int) -> Admitted:
+        """Return the rows of a body of entities; ``now`` is in microseconds since 1970."""
+        ...
+
+
+@dataclass(frozen=True)
+class NoLookup:
+    """Refuses to be asked by keys, with a reason."""
+
+    reason: str
+
+    def admit(self, *_: Any) -> Admitted:
+        """Refuse (409)."""
+        raise RefusalError(409, f"this model cannot be asked by keys: {self.reason}; send rows with all its columns")
+
+
+NO_STORE = NoLookup("it has no feature service")
+
+
+class Lookup:
+    """Makes rows of entities.
+
+    Parameters
+    ----------
+    service
+        What the features are; the same definitions as the package was trained with.
+    online
+        Where they are kept by key.
+    key, time
+        Columns that name a row and say when it happens.
+    known_before
+        How long before that its features are taken, and never later than now.
+    """
+
+    def __init__(self, service: Service, online: Online, *, key: str, time: str, known_before: timedelta) -> None:
+        self._online = online
+        self._key, self._time = key, time
+        self._before = known_before // MICROSECOND
+        self._views = [
+            _Joined(online_name(service, name), service.key_of(name), view) for name, view in service.views.items()
+        ]
+        self._computed = [(part, service.compute_of(name)) for name, part in service.on_demand.items()]
+        self._moments = {name for name, kind in service.request.items() if kind is Type.MOMENT}
+        self._needed = frozenset({*service.keys, *service.request, time})
+
+    def admit(self, door: Door, body: bytes, now: int) -> Admitted:
+        """Return the rows of ``{"entities": [{…}, …]}``.
+
+        Raises
+        ------
+        RefusalError
+            422 if entities lack a key or what is computed from the request, 503 if the store does not answer;
+            and what the door says of the rows.
+        """
+        rows, flaws = [], {}
+        for number, (row, said) in enumerate(self.rows(self._read(body), now)):
+            rows.append({name: row[name] for name in (*door.columns.kinds, self._time, self._key) if name in row})
+            kept = [flaw for flaw in said if flaw.column in door.columns.kinds]
+            if kept:
+                flaws[number] = kept
+        admitted = door.admit(encode_rows({"rows": rows}), now)
+        for number, said in flaws.items():
+            admitted.flaws[number] = [*admitted.flaws.get(number, []), *said]
+        return admitted
+
+    def rows(self, entities: list[dict[str, Any]], now: int) -> list[tuple[dict[str, Any], list[Flaw]]]:
+        """Return for each entity all that is known of it, and why values are not there; raises what admit raises."""
+        moments = [self._moment(entity, now) for entity in entities]
+        asked = [
+            Asked(view.name, str(entity[view.key]), moment)
+            for entity, moment in zip(entities, moments, strict=True)
+            for view in self._views
+        ]
+        try:
+            answers, untils = self._online.read(asked)
+        except FeaturesUnavailableError as error:
+            raise unavailable(str(error)) from None
+        size = len(self._views)
+        return [
+            self._row(entity, moment, answers[number * size : (number + 1) * size], untils)
+            for number, (entity, moment) in enumerate(zip(entities, moments, strict=True))
+        ]
+
+    def _read(self, body: bytes) -> list[dict[str, Any]]:
+        try:
+            entities = msgspec.json.decode(body, type=_Entities).entities
+        except msgspec.MsgspecError as error:
+            raise RefusalError(422, f'the body must be {{"entities": [{{…}}, …]}}: {str(error)[:200]}') from None
+        check_count(len(entities))
+        for number, entity in enumerate(entities):
+            missing = sorted(self._needed - entity.keys())
+            strange = sorted(entity.keys() - self._needed - {self._key})
+            if missing or strange:
+                raise RefusalError(
+                    422, f"entity {number} {_told(missing, strange)}; expected {', '.join(sorted(self._needed))}"
+                )
+        return entities
+
+    def _moment(self, entity: dict[str, Any], now: int) -> int:
+        """Return the moment whose knowledge counts, and read the entity's moments."""
+        for name in {*self._moments, self._time}:
+            if entity[name] is not None:
+                try:
+                    entity[name] = EPOCH + read_moment(entity[name]) * MICROSECOND
+                except (ValueError, TypeError, OverflowError):
+                    raise RefusalError(
+                        422, f"{name} is {str(entity[name])[:40]!r}; give ISO 8601 with an offset"
+                    ) from None
+        at = entity[self._time]
+        return now if at is None else min(now, (at - EPOCH) // MICROSECOND - self._before)
+
+    def _row(
+        self, entity: dict[str, Any], moment: int, found: Sequence[tuple[int, list[Any]] | None], untils: dict[str, int]
+    ) -> tuple[dict[str, Any], list[Flaw]]:
+        row, flaws = dict(entity), list[Flaw]()
+        for view, answer in zip(self._views, found, strict=True):
+            values, why = view.say(answer, moment, untils.get(view.name))
+            row.update(zip(view.features, values, strict=True))
+            if why:
+                flaws += [Flaw(name, why[0], None, why[1]) for name in view.features]
+        for part, compute in self._computed:
+            row.update(compute({name: row[name] for name in (*part.request, *part.reads)}))
+        return row, flaws
+
+
+class _Entities(msgspec.Struct, forbid_unknown_fields=True):
+    entities: list[dict[str, Any]]
+
+
+class _Joined:
+    """One view as it is asked online."""
+
+    def __init__(self, name: str, key: str, view: View) -> None:
+        self.name, self.key, self.features = name, key, tuple(view.features)
+        self._ttl = view.ttl // MICROSECOND if view.ttl else None
+        self._stale = view.stale_after // MICROSECOND if view.stale_after else None
+        self._nothing = [None] * len(view.features)
+
+    def say(
+        self, answer: tuple[int, list[Any]] | None, moment: int, until: int | None
+    ) -> tuple[Sequence[Any], tuple[str, str] | None]:
+        """Return the values, or nulls and (rule, what was expected)."""
+        if until is None or (self._stale is not None and moment - until > self._stale):
+            since = "never" if until is None else f"{EPOCH + until * MICROSECOND:%Y-%m-%d %H:%M}"
+            return self._nothing, (
+                "stale",
+                f"facts up to {EPOCH + moment * MICROSECOND:%Y-%m-%d %H:%M}, known are those up to {since}",
+            )
+        if answer is None:
+            return self._nothing, ("unknown entity", NEVER)
+        if self._ttl is not None and moment - answer[0] > self._ttl:
+            return self._nothing, ("expired", NEVER)
+        return answer[1], None
+
+
+def _told(missing: list[str], strange: list[str]) -> str:
+    said = [f"lacks {', '.join(missing)}"] if missing else []
+    return " and ".join([*said, *([f"names {', '.join(map(repr, strange[:5]))}"] if strange else [])])
+
+
+def open_lookup(package: ModelPackage, settings: Settings) -> AnyLookup:
+    """Return what makes rows of keys for ``package``; if that cannot be, what says why.
+
+    The definitions of this installation must be those the package was trained
+    with, to the letter: what trains is what is computed in production.
+    """
+    made = package.profile.get("features")
+    if not made:
+        return NO_STORE
+    try:
+        service = load_service(settings.features, made["service"])
+        if service.digest != made["digest"]:
+            changed = sorted(name for name, digest in made["views"].items() if service.digests.get(name) != digest)
+            return NoLookup(
+                f"it was trained with other definitions of {', '.join(changed) or 'its service'} than are here"
+            )
+        spec = find_spec(settings.specs, package.model)
+        return Lookup(
+            service,
+            open_online(settings.online),
+            key=package.key,
+            time=package.time_column,
+            known_before=spec.time.known_before,
+        )
+    except NightshiftError as error:
+        return NoLookup(f"its feature service cannot be used here ({error})")

@@ -1,0 +1,134 @@
+"""Asked by keys: the row that training would have had, or why not."""
+
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from factories.data import PROJECT, at, flight_source, flight_spec
+from nightshift.data.tables import assemble_live, events_of
+from nightshift.features.declared import load_service
+from nightshift.features.online import micros, open_online
+from nightshift.pipelines.materialise import bring_online
+from nightshift.pipelines.recipe import recipe
+from nightshift.serving.answers import RefusalError
+from nightshift.serving.lookup import NO_STORE, Lookup
+from nightshift.settings import Settings
+
+SPEC = flight_spec()
+START, END = at("2013-07-11"), at("2013-07-13")
+LATER = micros(at("2026-01-01"))
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """Return an installation whose online store knows two days of July."""
+    found = Settings.load(project=PROJECT, online=f"sqlite:///{tmp_path_factory.mktemp('online') / 'online.db'}")
+    bring_online(SPEC, found, since=START, until=END)
+    return found
+
+
+@pytest.fixture(scope="module")
+def lookup(settings: Settings) -> Lookup:
+    service = load_service(settings.features, "flight_delay")
+    return Lookup(
+        service, open_online(settings.online), key=SPEC.key, time=SPEC.time.column, known_before=SPEC.time.known_before
+    )
+
+
+def entities(start: datetime, end: datetime) -> list[dict[str, Any]]:
+    """Return flights as a caller names them."""
+    events = events_of(flight_source().extract(start, end), SPEC).sort_values([SPEC.time.column, SPEC.key])
+    names = ["origin", "dest", "carrier", "tailnum", "scheduled_departure", "scheduled_arrival", "distance"]
+    rows = events[[SPEC.key, *names]].astype(object).where(events[[SPEC.key, *names]].notna(), None).to_dict("records")
+    return [{n: v.isoformat() if isinstance(v, datetime) else v for n, v in row.items()} for row in rows]
+
+
+def test_what_is_read_by_key_is_what_training_would_join(lookup: Lookup) -> None:
+    expected = assemble_live(
+        flight_source(),
+        SPEC,
+        recipe(SPEC, Settings.load(project=PROJECT)),
+        start=START,
+        end=END,
+        lookback=SPEC.time.lookback,
+    )
+
+    found = [row for row, _ in lookup.rows(entities(START, END), LATER)]
+
+    for name in SPEC.features:
+        wanted = expected[name].astype(object).where(expected[name].notna(), None).tolist()
+        assert [row[name] for row in found] == wanted, name
+    assert len(found) > 1500
+
+
+def test_going_on_from_the_last_time_says_what_beginning_anew_says(lookup: Lookup, tmp_path: Path) -> None:
+    settings = Settings.load(project=PROJECT, online=f"sqlite:///{tmp_path / 'online.db'}")
+    for hour in (0, 5, 11, 24):
+        bring_online(SPEC, settings, until=START + timedelta(hours=hour))
+    asked = entities(START + timedelta(hours=20), START + timedelta(hours=24))
+    service = load_service(settings.features, "flight_delay")
+    again = Lookup(
+        service, open_online(settings.online), key=SPEC.key, time=SPEC.time.column, known_before=SPEC.time.known_before
+    )
+
+    found = again.rows([dict(row) for row in asked], LATER)
+
+    assert [row for row, _ in found] == [row for row, _ in lookup.rows(asked, LATER)]
+    assert len(found) > 50
+
+
+def test_an_unknown_entity_is_null_and_said_so(lookup: Lookup) -> None:
+    (asked, *_) = entities(START, END)
+
+    ((row, flaws),) = lookup.rows([{**asked, "tailnum": "N0", "carrier": None}], LATER)
+
+    assert (row["plane_seats"], row["plane_age"], row["carrier_late_1d"]) == (None, None, None)
+    assert {(flaw.column, flaw.rule) for flaw in flaws} == {
+        ("plane_built", "unknown entity"),
+        ("plane_seats", "unknown entity"),
+        ("carrier_late_1d", "unknown entity"),
+        ("carrier_late_7d", "unknown entity"),
+    }
+
+
+def test_a_store_that_has_not_heard_for_too_long_says_nothing_old(lookup: Lookup) -> None:
+    (asked, *_) = entities(END + timedelta(hours=10), END + timedelta(hours=12))
+
+    ((row, flaws),) = lookup.rows([asked], LATER)
+
+    assert row["origin_late_1d"] is None
+    assert row["plane_seats"] is not None, "the register of aircraft does not go stale"
+    stale = [flaw for flaw in flaws if flaw.column == "origin_late_1d"]
+    assert [flaw.rule for flaw in stale] == ["stale"]
+    assert str(stale[0].allowed).endswith("known are those up to 2013-07-13 00:00")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"carrier": ...}, "entity 0 lacks carrier"),
+        ({"weekday": 4}, "entity 0 names 'weekday'"),
+        ({"scheduled_departure": "tomorrow"}, "scheduled_departure is 'tomorrow'; give ISO 8601"),
+    ],
+)
+def test_a_request_that_cannot_be_looked_up_is_told_why(lookup: Lookup, change: dict[str, Any], message: str) -> None:
+    import json
+
+    (asked, *_) = entities(START, END)
+    asked = {name: value for name, value in (asked | change).items() if value is not ...}
+
+    with pytest.raises(RefusalError) as refused:
+        lookup.admit(None, json.dumps({"entities": [asked]}).encode(), LATER)  # type: ignore[arg-type]
+
+    assert refused.value.status == 422
+    assert message in refused.value.body.decode()
+
+
+def test_a_model_without_a_service_says_so() -> None:
+    with pytest.raises(RefusalError) as refused:
+        NO_STORE.admit(None, b"", 0)
+
+    assert refused.value.status == 409
+    assert "no feature service" in refused.value.body.decode()
