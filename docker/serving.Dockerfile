@@ -16,6 +16,7 @@ RUN groupadd --gid 10001 nightshift \
 COPY --from=packages /opt/venv /opt/venv
 COPY docker/answers.py /usr/local/bin/answers
 COPY include/specs /opt/nightshift/include/specs
+COPY include/features /opt/nightshift/include/features
 
 ENV PATH=/opt/venv/bin:/usr/local/bin:/usr/bin:/bin \
     PYTHONUNBUFFERED=1 \

@@ -167,6 +167,7 @@ def test_a_build_goes_from_versions_to_promotion_with_the_profile_beside_the_tra
     assert build["tasks"] == {
         "check_versions": [],
         "snapshot": ["check_versions"],
+        "materialise": ["snapshot"],
         "assemble": ["snapshot"],
         "split": ["assemble"],
         "train": ["split"],
@@ -206,7 +207,7 @@ def test_where_a_yes_is_wanted_it_stands_between_rehearsal_and_promotion(mixed: 
     assert "approve" not in mixed["dags"]["build_bikes"]["tasks"]
 
 
-def test_a_monitor_collects_looks_four_ways_judges_and_decides(monitor: Any) -> None:
+def test_a_monitor_collects_looks_five_ways_judges_and_decides(monitor: Any) -> None:
     assert monitor["tasks"] == {
         "collect": [],
         "profile": ["collect"],
@@ -214,7 +215,8 @@ def test_a_monitor_collects_looks_four_ways_judges_and_decides(monitor: Any) -> 
         "compare": ["profile"],
         "performance": ["profile"],
         "look_back": ["profile"],
-        "judge": ["compare", "look_back", "performance", "validate"],
+        "skew": ["profile"],
+        "judge": ["compare", "look_back", "performance", "skew", "validate"],
         "decide": ["judge"],
         "alert": ["decide"],
         "request_retraining": ["decide"],
