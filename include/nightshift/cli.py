@@ -16,7 +16,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from nightshift import cli_features, cli_ledger, cli_profile
+from nightshift import cli_contract, cli_features, cli_ledger, cli_profile
 from nightshift.cli_ledger import print_json
 from nightshift.errors import NightshiftError, ReturnToSenderError
 from nightshift.files import write_json
@@ -32,6 +32,7 @@ app = typer.Typer(
 app.add_typer(cli_ledger.app)
 app.add_typer(cli_profile.app)
 app.add_typer(cli_features.app)
+app.add_typer(cli_contract.app)
 WIDTH = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 120
 """A log has no width of its own; the usual 80 columns would break every table."""
 OUT, ERR = Console(width=WIDTH), Console(stderr=True)

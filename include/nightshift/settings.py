@@ -113,6 +113,11 @@ class Settings(BaseSettings):
         """Point-in-time queries, next to the specs."""
         return self.specs.parent / "features"
 
+    @property
+    def contracts(self) -> Path:
+        """Contracts that were reviewed, next to the specs: ``<contracts>/<model>.yaml``."""
+        return self.specs.parent / "contracts"
+
     @classmethod
     def load(cls, **values: Any) -> Self:
         """Return the settings of this process; ``values`` outrank the environment.

@@ -202,7 +202,16 @@ def _quality(content: CardContent) -> Section | None:
         return None
     word = "all are kept" if quality["success"] else f"{len(quality['checks'])} are broken"
     words = [f"{quality['expectations']} expectations were held against {quality['rows']:,} training rows; {word}."]
-    return Section("Data quality", words, [check["sentence"] for check in quality["checks"]])
+    points = [check["sentence"] for check in quality["checks"]]
+    changes = quality.get("changes")
+    if changes is not None:
+        words += [
+            f"The contract differs from the reviewed one in {len(changes)} points."
+            if changes
+            else "The contract is the reviewed one."
+        ]
+        points += changes
+    return Section("Data quality", words, points)
 
 
 def _checklist(content: CardContent) -> Section | None:

@@ -22,6 +22,7 @@ from nightshift.pipelines.work import Outcome, Then, Work
 from nightshift.profile.contract import Contract
 from nightshift.profile.expectations import validate as validate_rows
 from nightshift.profile.profile import Profile
+from nightshift.profile.review import differences, read_reviewed
 from nightshift.profile.variation import Variation
 from nightshift.spec import Kind
 from nightshift.verdict import Status
@@ -48,9 +49,12 @@ def profile(work: Work) -> Outcome:
     """
     rows, run, spec = _split(work, "train"), work.run, work.spec
     reference = Profile.of(rows, {**spec.kinds, spec.label.column: label_kind(spec)})
-    contract = Contract.derive(reference, spec.features)
+    contract = Contract.derive(
+        reference, spec.features, windows=[dict(part.isna().mean()) for part in whole_windows(rows, spec)]
+    )
+    changes = _changes(work, contract)
     quality = validate_rows(rows[list(spec.features)], contract, docs=run.file("docs"), name=f"{spec.name} training")
-    run.write("expectations.json", quality.to_json())
+    run.write("expectations.json", {**quality.to_json(), "changes": changes})
     if not quality.success:
         raise BrokenDataError(
             "the training rows break their own contract: " + "; ".join(check.sentence for check in quality.checks)
@@ -58,7 +62,16 @@ def profile(work: Work) -> Outcome:
     run.write("profile.json", reference.to_json())
     write_text(run.file("contract.yaml"), contract.to_yaml())
     run.write("contract.json", contract.to_json())
-    return Outcome(f"{len(reference.columns)} columns profiled, contract drawn and kept by all {len(rows):,} rows")
+    said = "" if changes is None else f"; {len(changes)} changes to the reviewed contract"
+    return Outcome(
+        f"{len(reference.columns)} columns profiled, contract drawn and kept by all {len(rows):,} rows{said}"
+    )
+
+
+def _changes(work: Work, contract: Contract) -> list[str] | None:
+    """Return how the contract differs from the one that a person has reviewed; none if nobody has."""
+    reviewed = read_reviewed(work.settings.contracts / f"{work.spec.name}.yaml")
+    return None if reviewed is None else differences(reviewed, contract)
 
 
 def package(work: Work) -> Outcome:

@@ -1,27 +1,35 @@
 """What later knowledge says of earlier windows: restated where late data change them; and whether a retrain helped."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Self
+
+import pandas as pd
 
 from nightshift.alerts import Alert, send
+from nightshift.data.source import load_source
+from nightshift.data.tables import labels as read_labels
 from nightshift.errors import NightshiftError
 from nightshift.governor import Decision
 from nightshift.ledger import Entry
 from nightshift.pipelines.entering import block, body_of, enter
 from nightshift.pipelines.helping import did_it_help
-from nightshift.pipelines.measure import Cohort
 from nightshift.pipelines.request import Cause, MonitorRequest
 from nightshift.pipelines.steps import find_step
 from nightshift.pipelines.telling import LEVELS
 from nightshift.pipelines.work import Outcome, Work
+from nightshift.predictions.labels import join
 from nightshift.predictions.log import PredictionLog
 from nightshift.runs import RunFolder
+from nightshift.spec import ModelSpec
 from nightshift.verdict import Status, Verdict
 
 WINDOWS = 4
 """How many windows back late records and labels are looked for."""
+GAPS_MAX = 2
+"""Windows are read together unless what lies between them would make that so many times the rows."""
 LOOKED_AT = ("collect", "profile", "validate", "compare")
 JUDGED = ("performance", "judge")
 KEPT = ("window.json", "window.parquet", "profile.json", "quality.json", "drift.json")
@@ -81,23 +89,59 @@ class Late:
 
 def _late(work: Work) -> Iterator[Late]:
     request = MonitorRequest.of(work.run)
-    before = [entry for entry in work.ledger.windows(work.spec.name) if entry.end < request.end]
-    log = PredictionLog(work.settings.predictions / work.spec.name)
-    for entry in before[-WINDOWS:]:
-        if not _folder(work, entry).file("request.json").exists():
-            continue  # its evidence was cleared away: it stays as it was judged
-        _, window = log.window(entry.start, entry.end)
-        late = Late(entry, window.rows - entry.body["rows"], _new_labels(work, entry, request.end))
-        if late.records or late.labels:
-            yield late
+    before = [entry for entry in work.ledger.windows(work.spec.name) if entry.end < request.end][-WINDOWS:]
+    # where the evidence was cleared away, a window stays as it was judged
+    before = [entry for entry in before if _folder(work, entry).file("request.json").exists()]
+    for group in _near(before):
+        known = _Known.of(work, group, request.end)
+        for entry in group:
+            late = Late(entry, known.records(entry) - entry.body["rows"], known.new_labels(entry))
+            if late.records or late.labels:
+                yield late
 
 
-def _new_labels(work: Work, entry: Entry, known_until: datetime) -> int:
-    before: int | None = entry.body.get("signals", {}).get("labelled")
-    if before is None:
-        return 0
-    rows = Cohort.of(work, entry.body["version"], _request(entry, known_until)).rows
-    return int(rows["label"].notna().sum()) - before
+def _near(entries: Sequence[Entry]) -> list[Sequence[Entry]]:
+    """Return windows that may be read at one go: all, unless there are long gaps between them."""
+    judged = sum((entry.end - entry.start for entry in entries), timedelta())
+    if entries and entries[-1].end - entries[0].start <= GAPS_MAX * judged:
+        return [entries]
+    return [[entry] for entry in entries]
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What log and source hold of several windows and their cohorts by now; each is read once."""
+
+    rows: pd.DataFrame
+    labels: pd.DataFrame
+    spec: ModelSpec
+
+    @classmethod
+    def of(cls, work: Work, entries: Sequence[Entry], known_until: datetime) -> Self:
+        spec = work.spec
+        start, end = min(one.start for one in entries) - spec.label.mature_age, max(one.end for one in entries)
+        rows, _ = PredictionLog(work.settings.predictions / spec.name).window(start, end)
+        source = load_source(spec, work.settings.sources, work.settings.project)
+        until = end - spec.label.mature_age
+        return cls(rows, read_labels(source, spec, start=start, end=until, as_of=known_until), spec)
+
+    def records(self, entry: Entry) -> int:
+        """Return how many rows were answered."""
+        return int((~self._between(entry.start, entry.end)["refused"].astype(bool)).sum())
+
+    def new_labels(self, entry: Entry) -> int:
+        """Return how many labels of the window's cohort have come in since it was judged."""
+        before: int | None = entry.body.get("signals", {}).get("labelled")
+        if before is None:
+            return 0
+        age = self.spec.label.mature_age
+        rows = self._between(entry.start - age, entry.end - age)
+        answered = rows[rows["version"] == entry.body["version"]]
+        joined = join(answered, self.labels, key=self.spec.key, label=self.spec.label.column)
+        return int(joined["label"].notna().sum()) - before
+
+    def _between(self, start: datetime, end: datetime) -> pd.DataFrame:
+        return self.rows[(self.rows["time"] >= start) & (self.rows["time"] < end)]
 
 
 def _restate(work: Work, late: Late) -> Entry | None:

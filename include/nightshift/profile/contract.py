@@ -21,8 +21,9 @@ text longer than 256 characters length     always
 """
 
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from statistics import stdev
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import yaml
@@ -35,6 +36,8 @@ if TYPE_CHECKING:  # the door reads contracts without pandas
 
 FORMAT = 1
 TEXT_LENGTH_MAX = 256
+WINDOWS_MIN, DEVIATIONS, NEGLIGIBLE = 4, 4.0, 0.05
+"""From so many windows on, nulls are tolerated up to so many deviations, or this share, above the worst of them."""
 Handling = Literal["accept", "refuse"]
 
 
@@ -55,6 +58,9 @@ class ColumnRule:
 
     ``lower`` and ``upper`` are the training rows' own ends (numeric, none if no
     value was known), ``categories`` their values, sorted (categorical).
+    ``missing_share`` is the largest share of nulls that a batch may have where
+    nulls are accepted, from how much it varied between the training windows;
+    none if nobody knows. A single row is not held to it.
     """
 
     name: str
@@ -65,6 +71,7 @@ class ColumnRule:
     upper: float | None = None
     categories: tuple[str, ...] = ()
     about: str = ""
+    missing_share: float | None = None
 
     def problem(self, value: Any) -> Problem | None:
         """Return what is wrong with ``value``; none if nothing is."""
@@ -112,6 +119,8 @@ class ColumnRule:
             own |= {"lower": self.lower, "upper": self.upper}
         else:
             own |= {"categories": list(self.categories)}
+        if self.missing_share is not None:
+            own |= {"missing_share": self.missing_share}
         return own | ({"about": self.about} if self.about else {})
 
     @classmethod
@@ -134,8 +143,13 @@ class Contract:
     columns: tuple[ColumnRule, ...]
 
     @classmethod
-    def derive(cls, profile: "Profile", features: Mapping[str, Feature]) -> Self:
+    def derive(
+        cls, profile: "Profile", features: Mapping[str, Feature], *, windows: Sequence[Mapping[str, float]] = ()
+    ) -> Self:
         """Return the contract that the profiled rows suggest and the declaration decides.
+
+        ``windows`` tell each training window's share of nulls by column; what a
+        batch may have follows from how much they vary.
 
         Raises
         ------
@@ -147,7 +161,8 @@ class Contract:
             raise ContractError(
                 f"no profile of {', '.join(lacking)}; profile all declared features of the training rows"
             )
-        return cls(tuple(_rule(name, feature, profile) for name, feature in features.items()))
+        rules = (_rule(name, feature, profile) for name, feature in features.items())
+        return cls(tuple(replace(rule, missing_share=_tolerated(rule, windows)) for rule in rules))
 
     def check_row(self, row: Mapping[str, Any]) -> list[Problem]:
         """Return every problem of a row, in the order of columns, unknown ones last; see the table above."""
@@ -180,6 +195,14 @@ class Contract:
     def to_yaml(self) -> str:
         """Return the contract for review: one line a fact, in a stable order."""
         return yaml.safe_dump(self.to_json(), sort_keys=False, allow_unicode=True, width=120)
+
+
+def _tolerated(rule: ColumnRule, windows: Sequence[Mapping[str, float]]) -> float | None:
+    """Return what no window came near: the worst, and four deviations between windows or a negligible share more."""
+    shares = [window[rule.name] for window in windows if rule.name in window]
+    if rule.missing == "refuse" or len(shares) < WINDOWS_MIN:
+        return None
+    return round(min(1.0, max(shares) + max(DEVIATIONS * stdev(shares), NEGLIGIBLE)), 4)
 
 
 def _rule(name: str, feature: Feature, profile: "Profile") -> ColumnRule:

@@ -68,7 +68,7 @@ def validate(rows: pd.DataFrame, contract: Contract, *, name: str, docs: Path | 
 
         context = gx.get_context(mode="ephemeral")
         context.variables.progress_bars = {"globally": False}
-        suite = gx.ExpectationSuite(name=name, expectations=list(_expectations(gx.expectations, contract)))
+        suite = gx.ExpectationSuite(name=name, expectations=list(_expectations(gx.expectations, contract, len(rows))))
         source = context.data_sources.add_pandas("rows")
         batch = source.add_dataframe_asset("batch").add_batch_definition_whole_dataframe("all")
         definition = gx.ValidationDefinition(name=name, data=batch, suite=context.suites.add(suite))
@@ -92,15 +92,19 @@ def _docs_action(gx: Any, context: Any, docs: Path) -> Any:
     return gx.checkpoint.UpdateDataDocsAction(name="docs", site_names=["docs"])
 
 
-def _expectations(kinds: Any, contract: Contract) -> Iterator[Any]:
+def _expectations(kinds: Any, contract: Contract, rows: int) -> Iterator[Any]:
     yield kinds.ExpectTableColumnsToMatchSet(column_set=[rule.name for rule in contract.columns], exact_match=True)
     for rule in contract.columns:
-        yield from _of_column(kinds, rule)
+        yield from _of_column(kinds, rule, rows)
 
 
-def _of_column(kinds: Any, rule: ColumnRule) -> Iterator[Any]:
+def _of_column(kinds: Any, rule: ColumnRule, rows: int) -> Iterator[Any]:
     if rule.missing == "refuse":
         yield kinds.ExpectColumnValuesToNotBeNull(column=rule.name)
+    elif rule.missing_share is not None and rows:
+        allowed = missing_allowed(rule.missing_share, rows)
+        if allowed < 1:
+            yield kinds.ExpectColumnValuesToNotBeNull(column=rule.name, mostly=round(1 - allowed, 6))
     if rule.kind is Kind.NUMERIC:
         yield kinds.ExpectColumnValuesToBeInTypeList(column=rule.name, type_list=["float64", "int64", "float", "int"])
         is_bounded = rule.unseen == "refuse" and rule.lower is not None
@@ -111,6 +115,15 @@ def _of_column(kinds: Any, rule: ColumnRule) -> Iterator[Any]:
     yield kinds.ExpectColumnValueLengthsToBeBetween(column=rule.name, max_value=TEXT_LENGTH_MAX)
     if rule.unseen == "refuse":
         yield kinds.ExpectColumnValuesToBeInSet(column=rule.name, value_set=list(rule.categories))
+
+
+def missing_allowed(share: float, rows: int) -> float:
+    """Return the share of nulls a batch of so many rows may have if ``share`` is tolerated: five errors of chance more.
+
+    >>> round(missing_allowed(0.1, 100), 2), round(missing_allowed(0.1, 10_000), 3)
+    (0.26, 0.115)
+    """
+    return min(1.0, share + 5 * (share * (1 - share) / rows) ** 0.5 + 1 / rows)
 
 
 def _as_told_apart(rows: pd.DataFrame, contract: Contract) -> pd.DataFrame:

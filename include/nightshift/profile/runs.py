@@ -9,6 +9,8 @@ from nightshift.profile.distinct import Distinct
 
 DENSE = 2**18
 """Whole numbers that lie within so many are counted by place, without sorting."""
+FEW, SCALES = 64, (1.0, 1000.0)
+"""So many numbers are looked at before all; decimals are often whole if multiplied."""
 WHOLE = 2**53
 """Beyond this, not every whole number is a float."""
 
@@ -42,8 +44,10 @@ class Runs:
     def _of_whole(cls, numbers: np.ndarray) -> Self:
         low, high = int(numbers.min()), int(numbers.max())
         exact = max(-low, high) <= WHOLE
-        if exact and high - low < DENSE:
-            return cls(*_dense(numbers, low))
+        placed = _placed(numbers, low, high) if exact else None
+        if placed is not None:
+            places, counts = placed
+            return cls(places.astype(np.float64), counts)
         values, counts = _run_lengths(np.sort(numbers))
         if exact:
             return cls(values.astype(np.float64), counts)
@@ -53,9 +57,11 @@ class Runs:
     @classmethod
     def _of_floats(cls, numbers: np.ndarray) -> Self:
         wide = numbers.astype(np.float64, copy=False)
-        whole = _as_whole(wide)
-        if whole is not None:
-            return cls(*_dense(whole, int(whole.min())))
+        for scale in SCALES:
+            whole = _as_whole(wide, scale)
+            placed = _placed(whole, int(whole.min()), int(whole.max())) if whole is not None else None
+            if placed is not None:
+                return cls(placed[0] / scale, placed[1])
         ordered = np.sort(wide)
         known = int(np.searchsorted(ordered, np.nan))
         first = int(np.searchsorted(ordered[:known], -np.inf, side="right"))
@@ -97,22 +103,34 @@ class Runs:
         return found
 
 
-def _as_whole(numbers: np.ndarray) -> np.ndarray | None:
-    """Return floats as whole numbers if all of them are, and close together; the first few tell most others."""
-    few = numbers[:64]
-    with np.errstate(invalid="ignore"):
-        if (few.astype(np.int32) != few).any():
+def _as_whole(numbers: np.ndarray, scale: float) -> np.ndarray | None:
+    """Return ``scale`` times the numbers as whole ones, if exactly that is what they are; a few tell most others."""
+    for some in (numbers[:FEW], numbers):
+        with np.errstate(invalid="ignore", over="ignore"):
+            whole = np.rint(some * scale).astype(np.int32)
+        if (whole / scale != some).any():
             return None
-        whole = numbers.astype(np.int32)
-    if (whole != numbers).any() or int(whole.max()) - int(whole.min()) >= DENSE:
-        return None
     return whole
 
 
-def _dense(numbers: np.ndarray, low: int) -> tuple[np.ndarray, np.ndarray]:
-    counts = np.bincount(np.subtract(numbers, low, dtype=np.int64, casting="unsafe"))
-    places = np.flatnonzero(counts)
-    return (places + low).astype(np.float64), counts[places]
+def _placed(numbers: np.ndarray, low: int, high: int) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return the different whole numbers and their counts, by place; none if they lie too far apart.
+
+    Times are often whole minutes or hours: what divides the distances of a few mostly divides all.
+    """
+    few = np.subtract(numbers[:FEW], low, dtype=np.int64, casting="unsafe")
+    step = int(np.gcd.reduce(few)) or 1
+    if (high - low) // step >= DENSE:
+        return None
+    places = np.subtract(numbers, low, dtype=np.int64, casting="unsafe")
+    if step > 1:
+        steps = places // step
+        step, places = (step, steps) if (steps * step == places).all() else (1, places)
+        if (high - low) // step >= DENSE:
+            return None
+    counts = np.bincount(places)
+    found = np.flatnonzero(counts)
+    return found * step + low, counts[found]
 
 
 def _run_lengths(ordered: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
