@@ -350,7 +350,7 @@ def test_the_heat_map_is_walked_by_keyboard_and_the_charts_follow_the_theme(oper
     page.emulate_media(color_scheme="dark")
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") != light
     page.set_viewport_size({"width": 360, "height": 700})
-    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    page.wait_for_function("document.documentElement.scrollWidth <= 360")  # charts follow a moment later
 
 
 @needs_chromium
