@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -43,8 +44,7 @@ class Judge:
         weights = _weights(schema)
         errors = _errors(reference, reference["target"], schema)
         baseline = Baseline(profile, Variation.of(profile, own, weights) if own else Variation())
-        kinds = {name: str(kind) for name, kind in schema.features.items()}
-        return cls(schema, reference, baseline, errors, Opinion.of(reference, kinds, schema.task))
+        return cls(schema, reference, baseline, errors, _opinion(reference, schema))
 
     def judge(self, rows: pd.DataFrame, labels: "pd.Series[Any] | None" = None) -> dict[str, Any]:
         """Return the window's entry in the answer: drift, columns, performance, verdict, reasons."""
@@ -61,7 +61,9 @@ class Judge:
         return entry(self.schema, [*report.checks, *worse])
 
     def _expected(self, rows: pd.DataFrame, checks: Sequence[Check]) -> Iterator[Check]:
-        if self.opinion is not None and "prediction" in rows and rows["prediction"].notna().any():
+        if self.opinion is None or "prediction" not in rows or not rows["prediction"].notna().any():
+            return
+        with suppress(TypeError, ValueError):  # values that cannot be compared: the verdict on them stands without it
             yield expected_harm(self.opinion, self.reference, rows, checks, bound=self.baseline.bonds.foretold)
 
     def _performance(self, rows: pd.DataFrame, labels: "pd.Series[Any]") -> list[Check]:
@@ -107,6 +109,15 @@ def _own_windows(reference: pd.DataFrame, schema: Schema) -> list[pd.DataFrame]:
         return []
     size = sorted(schema.window_rows)[len(schema.window_rows) // 2]
     return [reference.iloc[start : start + size] for start in range(0, len(reference) - size + 1, size)]
+
+
+def _opinion(reference: pd.DataFrame, schema: Schema) -> Opinion | None:
+    """Return what can be expected without labels; nothing of a reference whose values cannot be learned from."""
+    kinds = {name: str(kind) for name, kind in schema.features.items()}
+    try:
+        return Opinion.of(reference, kinds, schema.task)
+    except (TypeError, ValueError):
+        return None
 
 
 def _weights(schema: Schema) -> dict[str, float]:
