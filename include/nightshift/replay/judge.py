@@ -10,6 +10,7 @@ import pandas as pd
 
 from nightshift.predictions.second_opinion import Opinion
 from nightshift.profile.baseline import Baseline
+from nightshift.profile.budget import Budget
 from nightshift.profile.drift import compare_with
 from nightshift.profile.profile import Profile
 from nightshift.profile.variation import Variation
@@ -21,6 +22,8 @@ from nightshift.verdict import SEVERITY, Check, Status
 ROWS_MIN = 30
 NEGLIGIBLE = 0.02
 """PSI of a column that may move so far; no model's gain is known here, so columns weigh alike."""
+FALSE_ALARMS = 0.005
+"""Half of one in a hundred windows: the reference is but a sample, and its own chance is in every comparison."""
 ALARMED = (Status.DRIFTED, Status.BROKEN)
 WORSE_DEVIATIONS = 3.0
 """How many standard errors worse a window's mean error must be: by chance one window in 700."""
@@ -43,7 +46,7 @@ class Judge:
         own = [Profile.of(rows, schema.features, bins_of=profile) for rows in _own_windows(reference, schema)]
         weights = _weights(schema)
         errors = _errors(reference, reference["target"], schema)
-        baseline = Baseline(profile, Variation.of(profile, own, weights) if own else Variation())
+        baseline = Baseline(profile, Variation.of(profile, own, weights) if own else Variation(), Budget(FALSE_ALARMS))
         return cls(schema, reference, baseline, errors, _opinion(reference, schema))
 
     def judge(self, rows: pd.DataFrame, labels: "pd.Series[Any] | None" = None) -> dict[str, Any]:
