@@ -12,104 +12,28 @@ import json
 import math
 import sys
 import time
-from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from _windows import (
-    CATEGORICAL,
-    FAMILIES,
-    NUMERIC,
-    Plant,
-    World,
-    fahrenheit,
-    put,
-    scaled,
-    shifted,
-    shuffled,
-    stuck,
-    times,
-    world,
-    written,
-)
-from scipy import stats
+from _detection_table import print_table
+from _plants import HARMING, LABELLED, LARGE, SIZES, SMALL, Measured, Window, shuffled
+from _windows import CATEGORICAL, FAMILIES, NUMERIC, World, world
 
 from nightshift.replay.files import replay_files
 
-SIZES = (300, 1500)
 REFERENCE_ROWS = 10_000
 TUNING, REPORTED = 100, 900
-SMALL: dict[str, tuple[str, Plant]] = {
-    "shift 0.25": (NUMERIC, shifted(0.25)),
-    "scale 1.3": (NUMERIC, scaled(1.3)),
-    "missing 5 %": (NUMERIC, put(np.nan, 0.05)),
-    "sentinel 2 %": (NUMERIC, put(-999.0, 0.02)),
-    "minus one 2 %": (NUMERIC, put(-1.0, 0.02)),
-    "category 2 %": (CATEGORICAL, put("never seen", 0.02)),
-    "x100 in 5 %": (NUMERIC, times(100.0, 0.05)),
-    "stuck quarter": (NUMERIC, stuck(0.25)),
-}
-LARGE: dict[str, tuple[str, Plant]] = {
-    "shift 1": (NUMERIC, shifted(1.0)),
-    "scale 2": (NUMERIC, scaled(2.0)),
-    "missing 30 %": (NUMERIC, put(np.nan, 0.3)),
-    "null category": (CATEGORICAL, put(None, 0.3)),
-    "sentinel 20 %": (NUMERIC, put(-999.0, 0.2)),
-    "category 20 %": (CATEGORICAL, put("never seen", 0.2)),
-    "all stuck": (NUMERIC, stuck(1.0)),
-    "x1.609": (NUMERIC, times(1.609344, 1.0)),
-    "x1000": (NUMERIC, times(1000.0, 1.0)),
-    "/60": (NUMERIC, times(1 / 60, 1.0)),
-    "Fahrenheit": (NUMERIC, fahrenheit),
-    "text": (NUMERIC, written),
-}
-HARMING: dict[str, Plant] = {
-    "shift 0.5": shifted(0.5),
-    "shift 1.5": shifted(1.5),
-    "shift -1.5": shifted(-1.5),
-    "scale 2": scaled(2.0),
-    "missing 30 %": put(np.nan, 0.3),
-    "sentinel 20 %": put(-999.0, 0.2),
-    "half stuck": stuck(0.5),
-    "shuffled": shuffled,
-    "x1000": times(1000.0, 1.0),
-}
-DRIFTS = {"shift 0.25", "scale 1.3", "shift 1", "scale 2", "category 2 %", "category 20 %"}
-"""What a model could learn from; the other plants are faults on the way."""
-LABELLED = ("quiet", "labels")
-UNITS = ("x1.609", "x1000", "/60", "Fahrenheit")
-
-
-@dataclass
-class Window:
-    """A window, what was planted in it, and how much worse the model really is on it (in standard errors)."""
-
-    kind: str
-    rows: pd.DataFrame
-    column: str | None = None
-    harm: float = 0.0
-    answer: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass
-class Measured:
-    """All windows with their family and size, how late ramps were noticed, and seconds a window, by size."""
-
-    found: list[tuple[str, int, Window]] = field(default_factory=list)
-    delays: dict[int, list[float]] = field(default_factory=lambda: defaultdict(list))
-    seconds: dict[int, list[float]] = field(default_factory=lambda: defaultdict(list))
 
 
 def main() -> None:
     asked = _arguments()
     measured, seed = Measured(), TUNING if asked.tune else REPORTED
     try:
-        for size in SIZES:
+        for size in SIZES if "flights" in asked.families else ():
             measured.found.extend(("flights by time", size, one) for one in _ordered_flights(size, seed))
         for turn in range(asked.worlds):
             for name in asked.families.split(","):
@@ -117,7 +41,7 @@ def main() -> None:
                 _measure(measured, asked, world(name, seed + turn), np.random.default_rng([seed, turn, 7]))
     except KeyboardInterrupt:
         print("stopped early; this is what was measured", file=sys.stderr)
-    _print(measured.found, measured.delays, measured.seconds, by_family=asked.by_family)
+    print_table(measured.found, measured.delays, measured.seconds, by_family=asked.by_family)
     if asked.out:
         asked.out.write_text(json.dumps([_row(name, size, one) for name, size, one in measured.found]))
 
@@ -304,108 +228,6 @@ def _judge(
         name = f"w{place:04}"
         one.answer = {**answers[name], "labelled": labelled.get(name, {}).get("performance")}
     return seconds
-
-
-# ---------------------------------------------------------------- the table
-def _print(
-    found: list[Any], delays: dict[int, list[float]], seconds: dict[int, list[float]], *, by_family: bool
-) -> None:
-    print(f"| what | windows of | target | measured | n | 95 % interval |\n|{'---|' * 6}")
-    for size in SIZES:
-        here = [(name, one) for name, rows, one in found if rows == size]
-        _print_size(here, size)
-        late = delays[size]
-        if late:
-            low, high = np.percentile(
-                np.random.default_rng(0).choice(late, (2000, len(late))).mean(axis=1), [2.5, 97.5]
-            )
-            interval = f"{low:.2f} – {high:.2f}"
-            print(f"| until a ramp is noticed | {size:,} | <= 1 | {np.mean(late):.2f} | {len(late)} | {interval} |")
-        if seconds[size]:
-            print(f"| seconds a window | {size:,} | <= 0.1 | {np.mean(seconds[size]):.3f} | | |")
-        if by_family:
-            for name in sorted({name for name, _ in here}):
-                print(f"\n--- {name}")
-                _print_size([(one, window) for one, window in here if one == name], size)
-            print()
-
-
-def _print_size(here: list[tuple[str, Window]], size: int) -> None:
-    by_kind: dict[str, list[Window]] = defaultdict(list)
-    for _, one in here:
-        by_kind[one.kind].append(one)
-    quiet, planted = by_kind["quiet"], [one for kind in SMALL | LARGE for one in by_kind[kind]]
-    few = 0.8 if size <= 300 else 0.9
-    _line("quiet, drift", size, "<= 1 %", [one.answer["drift"] for one in quiet])
-    _line("quiet, anything at all", size, "<= 1 %", [one.answer["verdict"] != "HEALTHY" for one in quiet])
-    by_time = by_kind["quiet by time"]
-    _line("quiet flights by time", size, "<= 1 %", [one.answer["drift"] for one in by_time])
-    _line("quiet, performance without labels", size, "<= 1 %", [one.answer["performance"] for one in quiet])
-    _line("quiet, performance with labels", size, "<= 1 %", [one.answer["labelled"] for one in quiet])
-    for group, least in ((SMALL, f">= {few:.0%}"), (LARGE, ">= 99 %")):
-        for kind in group:
-            _line(kind, size, least, [one.answer["drift"] for one in by_kind[kind]])
-    _line("all small", size, f">= {few:.0%}", [one.answer["drift"] for kind in SMALL for one in by_kind[kind]])
-    _line("all large", size, ">= 99 %", [one.answer["drift"] for kind in LARGE for one in by_kind[kind]])
-    _line(
-        "broken bond", size, ">= 85 %" if size <= 300 else ">= 95 %", [one.answer["drift"] for one in by_kind["bond"]]
-    )
-    _line("changed labels, labels in", size, ">= 90 %", [one.answer["labelled"] for one in by_kind["labels"]])
-    _line("changed labels, before", size, "<= 1 %", [_speaks(one) for one in by_kind["labels"]])
-    heard = [one for one in planted if one.answer["drift"]]
-    _line("right column named", size, ">= 95 %", [one.answer["columns"][one.column] for one in heard])
-    others = [sum(one.answer["columns"].values()) - one.answer["columns"][one.column] for one in heard]
-    print(f"| other columns named | {size:,} | <= 0.1 | {np.mean(others):.3f} | {len(others)} | |") if others else None
-    told = [one for one in (*heard, *by_kind["honest drift"]) if one.answer["drift"]]
-    right = [one.answer["verdict"] == "BROKEN" if _broken(one) else one.answer["verdict"] != "BROKEN" for one in told]
-    _line("BROKEN against DRIFTED", size, ">= 95 %", right)
-    _line("  of faults", size, "", [ok for one, ok in zip(told, right, strict=True) if _broken(one)])
-    _line(
-        "  of whole columns in another unit",
-        size,
-        "",
-        [one.answer["verdict"] == "BROKEN" for one in told if one.kind in UNITS],
-    )
-    _line("  of drifts", size, "", [ok for one, ok in zip(told, right, strict=True) if not _broken(one)])
-    _harm_lines(by_kind["harm?"], size)
-    _line(
-        "hostile answered",
-        size,
-        "100 %",
-        [
-            bool(one.answer.get("verdict")) and "cannot be judged" not in str(one.answer["reasons"])
-            for kind in by_kind
-            if kind.startswith("hostile")
-            for one in by_kind[kind]
-        ],
-    )
-
-
-def _speaks(one: Window) -> bool:
-    return bool(one.answer["drift"] or one.answer["performance"])
-
-
-def _broken(one: Window) -> bool:
-    return one.kind not in DRIFTS and one.kind != "honest drift"
-
-
-def _harm_lines(drifted: list[Window], size: int) -> None:
-    """Print precision and recall of alarms without labels, where harm is a mean error three standard errors up."""
-    harmed = [one.harm > 3 for one in drifted]
-    alarmed = [bool(one.answer["performance"]) for one in drifted]
-    _line("windows that really are harmed", size, "", harmed)
-    _line("harm precision", size, ">= 75 %", [h for a, h in zip(alarmed, harmed, strict=True) if a])
-    _line("harm recall", size, ">= 80 %", [a for a, h in zip(alarmed, harmed, strict=True) if h])
-
-
-def _line(what: str, size: int, target: str, hits: list[Any]) -> None:
-    if hits:
-        count, rows = sum(map(bool, hits)), len(hits)
-        low, high = stats.binomtest(count, rows).proportion_ci(method="wilson")
-        share, limit = count / rows, float(target.split()[1]) / 100 if len(target.split()) > 2 else None
-        missed = limit is not None and (share > limit if target.startswith("<") else share < limit)
-        mark = " **missed**" if missed else ""
-        print(f"| {what} | {size:,} | {target} | {share:.1%}{mark} | {rows} | {low:.1%} – {high:.1%} |")
 
 
 def _row(family: str, size: int, one: Window) -> dict[str, Any]:

@@ -33,6 +33,7 @@ def expected_harm(
     bound
         Columns that go with others: one that moves without them was changed on the way.
     """
+    rows = rows[rows["prediction"].notna()].reset_index(drop=True)
     found = {
         check.subject: check.name
         for check in checks

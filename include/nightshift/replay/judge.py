@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -9,6 +10,7 @@ import pandas as pd
 
 from nightshift.predictions.second_opinion import Opinion
 from nightshift.profile.baseline import Baseline
+from nightshift.profile.budget import Budget
 from nightshift.profile.drift import compare_with
 from nightshift.profile.profile import Profile
 from nightshift.profile.variation import Variation
@@ -20,6 +22,8 @@ from nightshift.verdict import SEVERITY, Check, Status
 ROWS_MIN = 30
 NEGLIGIBLE = 0.02
 """PSI of a column that may move so far; no model's gain is known here, so columns weigh alike."""
+FALSE_ALARMS = 0.005
+"""Half of one in a hundred windows: the reference is but a sample, and its own chance is in every comparison."""
 ALARMED = (Status.DRIFTED, Status.BROKEN)
 WORSE_DEVIATIONS = 3.0
 """How many standard errors worse a window's mean error must be: by chance one window in 700."""
@@ -42,9 +46,8 @@ class Judge:
         own = [Profile.of(rows, schema.features, bins_of=profile) for rows in _own_windows(reference, schema)]
         weights = _weights(schema)
         errors = _errors(reference, reference["target"], schema)
-        baseline = Baseline(profile, Variation.of(profile, own, weights) if own else Variation())
-        kinds = {name: str(kind) for name, kind in schema.features.items()}
-        return cls(schema, reference, baseline, errors, Opinion.of(reference, kinds, schema.task))
+        baseline = Baseline(profile, Variation.of(profile, own, weights) if own else Variation(), Budget(FALSE_ALARMS))
+        return cls(schema, reference, baseline, errors, _opinion(reference, schema))
 
     def judge(self, rows: pd.DataFrame, labels: "pd.Series[Any] | None" = None) -> dict[str, Any]:
         """Return the window's entry in the answer: drift, columns, performance, verdict, reasons."""
@@ -61,7 +64,9 @@ class Judge:
         return entry(self.schema, [*report.checks, *worse])
 
     def _expected(self, rows: pd.DataFrame, checks: Sequence[Check]) -> Iterator[Check]:
-        if self.opinion is not None and "prediction" in rows and rows["prediction"].notna().any():
+        if self.opinion is None or "prediction" not in rows or not rows["prediction"].notna().any():
+            return
+        with suppress(TypeError, ValueError):  # values that cannot be compared: the verdict on them stands without it
             yield expected_harm(self.opinion, self.reference, rows, checks, bound=self.baseline.bonds.foretold)
 
     def _performance(self, rows: pd.DataFrame, labels: "pd.Series[Any]") -> list[Check]:
@@ -107,6 +112,15 @@ def _own_windows(reference: pd.DataFrame, schema: Schema) -> list[pd.DataFrame]:
         return []
     size = sorted(schema.window_rows)[len(schema.window_rows) // 2]
     return [reference.iloc[start : start + size] for start in range(0, len(reference) - size + 1, size)]
+
+
+def _opinion(reference: pd.DataFrame, schema: Schema) -> Opinion | None:
+    """Return what can be expected without labels; nothing of a reference whose values cannot be learned from."""
+    kinds = {name: str(kind) for name, kind in schema.features.items()}
+    try:
+        return Opinion.of(reference, kinds, schema.task)
+    except (TypeError, ValueError):
+        return None
 
 
 def _weights(schema: Schema) -> dict[str, float]:
