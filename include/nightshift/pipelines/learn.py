@@ -49,9 +49,8 @@ def profile(work: Work) -> Outcome:
     """
     rows, run, spec = _split(work, "train"), work.run, work.spec
     reference = Profile.of(rows, {**spec.kinds, spec.label.column: label_kind(spec)})
-    contract = Contract.derive(
-        reference, spec.features, windows=[dict(part.isna().mean()) for part in whole_windows(rows, spec)]
-    )
+    shares = [part.isna().mean().to_dict() for part in whole_windows(rows, spec)]
+    contract = Contract.derive(reference, spec.features, windows=shares)
     changes = _changes(work, contract)
     quality = validate_rows(rows[list(spec.features)], contract, docs=run.file("docs"), name=f"{spec.name} training")
     run.write("expectations.json", {**quality.to_json(), "changes": changes})

@@ -199,7 +199,7 @@ class Contract:
 
 def _tolerated(rule: ColumnRule, windows: Sequence[Mapping[str, float]]) -> float | None:
     """Return what no window came near: the worst, and four deviations between windows or a negligible share more."""
-    shares = [window[rule.name] for window in windows if rule.name in window]
+    shares = [float(window[rule.name]) for window in windows if rule.name in window]  # a NumPy number is not YAML's
     if rule.missing == "refuse" or len(shares) < WINDOWS_MIN:
         return None
     return round(min(1.0, max(shares) + max(DEVIATIONS * stdev(shares), NEGLIGIBLE)), 4)

@@ -78,6 +78,14 @@ def test_nulls_that_come_and_go_by_themselves_are_tolerated_further() -> None:
     assert drawn.columns[0].missing_share == pytest.approx(0.5266)
 
 
+def test_shares_that_pandas_counted_can_be_reviewed_as_yaml() -> None:
+    windows = [dict(trips().isna().mean()) for _ in range(5)]
+
+    drawn = Contract.derive(Profile.of(trips(), KINDS), FEATURES, windows=windows)
+
+    assert f"missing_share: {drawn.columns[0].missing_share}" in drawn.to_yaml()
+
+
 def test_few_windows_tell_nothing_of_how_much_nulls_vary() -> None:
     drawn = Contract.derive(Profile.of(trips(), KINDS), FEATURES, windows=WINDOWS[:3])
 
