@@ -67,10 +67,9 @@ def history(model: Model, as_json: AsJson = False) -> None:
         print_json(content)
         return
     for reign in told:
+        since = f"{reign.since:%Y-%m-%d %H:%M}" if reign.since else "some time"
         until = f"{reign.until:%Y-%m-%d %H:%M}" if reign.until else "now"
-        OUT.print(
-            f"version {reign.version}  {reign.since:%Y-%m-%d %H:%M} to {until} UTC  by {reign.by}: {reign.reason}"
-        )
+        OUT.print(f"version {reign.version}  {since} to {until} UTC  by {reign.by}: {reign.reason}")
         OUT.print(f"    after {reign.before or 'none'}, from {reign.run}; rebuilt: {reign.certificate or 'not yet'}")
     if not told:
         OUT.print(f"{spec.name} has never had a champion; build it")

@@ -23,7 +23,9 @@ def package(folder: Path, **files: str) -> Path:
     """Return ``folder`` with a manifest and files in it, by default one called ``model.ubj``."""
     for name, text in (files or {"model": "trees"}).items():
         write_bytes(folder / f"{name}.ubj", text.encode())
-    parts = {path.name: {"sha256": file_digest(path)} for path in sorted(folder.glob("*.ubj"))}
+    parts = {
+        path.name: {"sha256": file_digest(path), "size": path.stat().st_size} for path in sorted(folder.glob("*.ubj"))
+    }
     write_json(folder / "manifest.json", {"format": 1, "files": parts})
     return folder
 

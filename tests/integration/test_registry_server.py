@@ -229,6 +229,17 @@ def test_a_package_changed_in_the_store_is_refused(
     assert not list((tmp_path / "cache").rglob("*.ubj"))
 
 
+def test_of_a_file_that_grew_in_the_store_no_more_is_read_than_tells_it_apart(
+    registry: ModelRegistry, model: str, mlflow: Mlflow, tmp_path: Path
+) -> None:
+    release = registry.register(model, **candidate(tmp_path, content="trees"))
+    (stored,) = (path for path in mlflow.kept("model.ubj") if release.run_id in str(path))
+    stored.write_text("trees" * 1_000_000)
+
+    with pytest.raises(PackageError, match=f"model.ubj has digest {digest('treest')}, expected {digest('trees')}"):
+        registry.fetch(model, "1")
+
+
 def test_evidence_comes_back_and_changed_evidence_does_not(
     registry: ModelRegistry, model: str, mlflow: Mlflow, tmp_path: Path
 ) -> None:

@@ -246,7 +246,7 @@ def test_a_copy_is_made_of_exactly_the_files_that_the_manifest_names(tmp_path: P
     (kept / "stray.txt").write_text("not named")
     name = file_digest(kept / "manifest.json")
 
-    make_copy(tmp_path / "here" / "package", package_digest=name, read=lambda n: (kept / n).read_bytes(), what="it")
+    make_copy(tmp_path / "here" / "package", package_digest=name, read=lambda n, _: (kept / n).read_bytes(), what="it")
 
     assert {path.name for path in (tmp_path / "here" / "package").iterdir()} == {
         "manifest.json",
@@ -267,7 +267,7 @@ def test_a_changed_package_is_refused_with_both_digests_and_leaves_nothing(file:
         make_copy(
             tmp_path / "here" / "package",
             package_digest=expected["manifest.json"],
-            read=lambda name: (kept / name).read_bytes(),
+            read=lambda name, _: (kept / name).read_bytes(),
             what="the package",
         )
 
@@ -278,13 +278,13 @@ def test_a_changed_package_is_refused_with_both_digests_and_leaves_nothing(file:
 def test_a_manifest_that_names_a_file_elsewhere_writes_nothing(name: str, tmp_path: Path) -> None:
     kept = tmp_path / "kept"
     kept.mkdir()
-    (kept / "manifest.json").write_text(json.dumps({"files": {name: {"sha256": digest("x")}}}))
+    (kept / "manifest.json").write_text(json.dumps({"files": {name: {"sha256": digest("x"), "size": 1}}}))
 
     with pytest.raises(PackageError, match="does not name its files"):
         make_copy(
             tmp_path / "here" / "package",
             package_digest=file_digest(kept / "manifest.json"),
-            read=lambda asked: (kept / "manifest.json").read_bytes() if asked == "manifest.json" else b"x",
+            read=lambda asked, _: (kept / "manifest.json").read_bytes() if asked == "manifest.json" else b"x",
             what="it",
         )
 
@@ -314,7 +314,7 @@ def test_a_copy_that_no_reader_would_open_is_made_anew(spoiled: str, tmp_path: P
         os.mkfifo(model) if spoiled == "pipe" else model.symlink_to(tmp_path / "elsewhere")
 
     assert not is_intact(copy, name)
-    make_copy(copy, package_digest=name, read=lambda n: (kept / n).read_bytes(), what="it")
+    make_copy(copy, package_digest=name, read=lambda n, _: (kept / n).read_bytes(), what="it")
 
     assert is_intact(copy, name)
 

@@ -1,22 +1,28 @@
 """Who answered when, by whose decision; and whether anybody moved the alias past the ledger."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from nightshift.ledger import Entry, Kind
+
+NOBODY = "nobody named"
+UNTOLD = "found in its place by the next; a promotion was killed half way, or the alias was moved by hand"
 
 
 @dataclass(frozen=True)
 class Reign:
     """The time in which one version was champion; ``until`` is none while it is.
 
-    ``certificate`` is what the newest rebuild of the version said, none if there was none.
+    ``since`` is none if the ledger was never told, only that the next champion
+    found it in its place: a promotion that was killed half way and never tried
+    again, or an alias moved by hand. ``certificate`` is what the newest rebuild
+    of the version said, none if there was none.
     """
 
     version: str
-    since: datetime
+    since: datetime | None
     until: datetime | None
     before: str | None
     by: str
@@ -26,27 +32,29 @@ class Reign:
 
     def to_json(self) -> dict[str, Any]:
         until = self.until.isoformat() if self.until else None
-        return {**self.__dict__, "since": self.since.isoformat(), "until": until}
+        return {**self.__dict__, "since": self.since.isoformat() if self.since else None, "until": until}
 
 
 def reigns(entries: Sequence[Entry]) -> list[Reign]:
     """Return the champions of a model as the ledger tells them, oldest first; empty if nothing was promoted."""
-    promotions = [entry for entry in entries if entry.kind is Kind.PROMOTION]
     said = {entry.body["version"]: _said(entry) for entry in entries if entry.kind is Kind.CERTIFICATE}
-    ends = [*(entry.at for entry in promotions[1:]), None]
-    return [
-        Reign(
-            version=entry.body["version"],
-            since=entry.at,
-            until=until,
-            before=entry.body.get("before"),
-            by=entry.body.get("user") or entry.body.get("cause") or "nobody named",
-            reason=entry.body.get("reason") or "",
-            run=entry.body["run"],
-            certificate=said.get(entry.body["version"]),
-        )
-        for entry, until in zip(promotions, ends, strict=False)
-    ]
+    told: list[Reign] = []
+    for entry in entries:
+        if entry.kind is Kind.PROMOTION:
+            version, before = entry.body["version"], entry.body.get("before")
+            last = told[-1].version if told else None
+            if told:
+                told[-1] = replace(told[-1], until=entry.at)
+            if before not in (None, last, version):
+                told.append(Reign(before, None, entry.at, last, NOBODY, UNTOLD, "a run unknown", said.get(before)))
+            told.append(_reign(entry, said.get(version)))
+    return told
+
+
+def _reign(entry: Entry, certificate: str | None) -> Reign:
+    body = entry.body
+    by, reason = body.get("user") or body.get("cause") or NOBODY, body.get("reason") or ""
+    return Reign(body["version"], entry.at, None, body.get("before"), by, reason, body["run"], certificate)
 
 
 def _said(entry: Entry) -> str:

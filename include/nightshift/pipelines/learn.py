@@ -49,7 +49,7 @@ def profile(work: Work) -> Outcome:
     """
     rows, run, spec = _split(work, "train"), work.run, work.spec
     reference = Profile.of(rows, {**spec.kinds, spec.label.column: label_kind(spec)})
-    shares = [part.isna().mean().to_dict() for part in whole_windows(rows, spec)]
+    shares = [{name: part[name].isna().mean() for name in spec.features} for part in whole_windows(rows, spec)]
     contract = Contract.derive(reference, spec.features, windows=shares)
     changes = _changes(work, contract)
     quality = validate_rows(rows[list(spec.features)], contract, docs=run.file("docs"), name=f"{spec.name} training")

@@ -4,6 +4,7 @@ import shutil
 import stat
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from nightshift.errors import PackageError, ReleaseError
@@ -11,6 +12,7 @@ from nightshift.files import draft_beside, file_digest, read_json, write_bytes
 from nightshift.registry.release import file_name
 
 MANIFEST = "manifest.json"
+MANIFEST_BYTES_MAX = 8 * 1024 * 1024
 
 
 def is_intact(folder: Path, package_digest: str) -> bool:
@@ -47,13 +49,13 @@ def check_manifest(folder: Path, package_digest: str, what: str) -> None:
         )
 
 
-def make_copy(folder: Path, *, package_digest: str, read: Callable[[str], bytes], what: str) -> None:
+def make_copy(folder: Path, *, package_digest: str, read: Callable[[str, int], bytes], what: str) -> None:
     """Put a package at ``folder``, over a damaged one: the manifest first, then exactly the files that it names.
 
     Parameters
     ----------
     read
-        Returns the bytes of one file of the package by its name.
+        Returns the bytes of one file of the package by its name; given how many they are at most.
     what
         What to call the package in messages.
 
@@ -63,10 +65,10 @@ def make_copy(folder: Path, *, package_digest: str, read: Callable[[str], bytes]
         If a file is not what it was registered as; nothing is left behind.
     """
     with draft_beside(folder) as draft:
-        write_bytes(draft / MANIFEST, read(MANIFEST))
+        write_bytes(draft / MANIFEST, read(MANIFEST, MANIFEST_BYTES_MAX))
         check_manifest(draft, package_digest, what)
-        for name in _named_files(draft):
-            write_bytes(draft / name, read(name))
+        for name, about in _named_files(draft).items():
+            write_bytes(draft / name, read(name, about.size))
         changed = _changed_files(draft)
         if changed:
             raise PackageError(f"{what} was changed: {'; '.join(changed)}. Restore it, or build again")
@@ -92,16 +94,24 @@ def _is_plain(file: Path) -> bool:
     return stat.S_ISREG(found.st_mode) and found.st_nlink == 1
 
 
-def _named_files(folder: Path) -> dict[str, str]:
-    """Return the digest of each file the manifest names."""
+@dataclass(frozen=True)
+class _Named:
+    digest: str
+    size: int
+
+
+def _named_files(folder: Path) -> dict[str, _Named]:
+    """Return what the manifest says of each file that it names."""
     try:
         files = read_json(folder / MANIFEST)["files"]
-        return {file_name(name): str(about["sha256"]) for name, about in files.items()}
+        return {file_name(name): _Named(str(about["sha256"]), int(about["size"])) for name, about in files.items()}
     except (ValueError, KeyError, TypeError, AttributeError, ReleaseError) as error:
-        raise PackageError(f"{folder / MANIFEST} does not name its files with their sha256 ({error})") from None
+        raise PackageError(
+            f"{folder / MANIFEST} does not name its files with their sha256 and size ({error})"
+        ) from None
 
 
 def _changed_files(folder: Path) -> list[str]:
     """Return a sentence for each file that is not what the manifest says."""
-    found = {name: (file_digest(folder / name), digest) for name, digest in _named_files(folder).items()}
+    found = {name: (file_digest(folder / name), about.digest) for name, about in _named_files(folder).items()}
     return [f"{name} has digest {now}, expected {then}" for name, (now, then) in found.items() if now != then]

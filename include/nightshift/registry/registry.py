@@ -33,6 +33,7 @@ from nightshift.registry.server import MlflowServer, RefusedError, as_pairs
 
 CHAMPION = "champion"
 CARD = "card.md"
+EVIDENCE_BYTES_MAX = 256 * 1024 * 1024
 DESCRIPTION_LENGTH_MAX = 5000
 """MLflow's column for it is no wider."""
 
@@ -197,7 +198,7 @@ class ModelRegistry:
             make_copy(
                 folder,
                 package_digest=release.package_digest,
-                read=lambda name: self._server.download(f"{release.source}/{name}"),
+                read=lambda name, most: self._server.download(f"{release.source}/{name}", bytes_max=most),
                 what=f"the package of {release} in the registry",
             )
         return folder
@@ -237,9 +238,9 @@ class ModelRegistry:
     def _read_evidence(self, release: Release, name: str, digest: str) -> bytes:
         """Return a file that was attached later, else the one that the version was registered with."""
         try:
-            return self._server.download(f"{_evidence_uri(release)}/{digest}/{name}")
+            return self._server.download(f"{_evidence_uri(release)}/{digest}/{name}", bytes_max=EVIDENCE_BYTES_MAX)
         except RefusedError:
-            return self._server.download(f"{_evidence_uri(release)}/{name}")
+            return self._server.download(f"{_evidence_uri(release)}/{name}", bytes_max=EVIDENCE_BYTES_MAX)
 
     def attach(self, model: str, version: str, name: str, file: Path) -> None:
         """Add a piece of evidence to a version, or a newer one that counts from then on; a card is its description too.

@@ -23,6 +23,8 @@ TRY_AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
 """Answers that another moment may change."""
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.1, 5.0
 PAGE = 1000
+ANSWER_BYTES_MAX = 256 * 1024 * 1024
+"""No answer of the API comes near it; a server that sends more is not believed."""
 
 
 class RefusedError(ReleaseError):
@@ -97,9 +99,12 @@ class MlflowServer:
         """Put a file at an artifact's address, over what may be there."""
         self._request("PUT", _artifact_path(uri), content=content)
 
-    def download(self, uri: str) -> bytes:
-        """Return the bytes at an artifact's address."""
-        return self._request("GET", _artifact_path(uri)).content
+    def download(self, uri: str, *, bytes_max: int) -> bytes:
+        """Return the bytes at an artifact's address; of more than ``bytes_max`` the rest is not read.
+
+        What was cut short has another digest than what was kept, so that its reader refuses it.
+        """
+        return self._request("GET", _artifact_path(uri), bytes_max=bytes_max).content
 
     def check_health(self) -> None:
         """Return if it answers and says it is well."""
@@ -109,13 +114,15 @@ class MlflowServer:
         answer = self._request(method, path, whole_json=True, **what)
         return dict(answer.json())
 
-    def _request(self, method: str, path: str, *, whole_json: bool = False, **what: Any) -> httpx.Response:
+    def _request(
+        self, method: str, path: str, *, whole_json: bool = False, bytes_max: int = ANSWER_BYTES_MAX, **what: Any
+    ) -> httpx.Response:
         """Return the first answer that counts; ask again, with growing pauses, until the time is up."""
         until = time.monotonic() + self._wait_seconds
         pause = FIRST_PAUSE_SECONDS
         while True:
             try:
-                answer = self._client.request(method, path, timeout=max(until - time.monotonic(), 0.05), **what)
+                answer = self._answer(method, path, bytes_max, timeout=max(until - time.monotonic(), 0.05), **what)
                 trouble = _passing_trouble(answer, whole_json)
             except httpx.TransportError as error:
                 trouble = f"{type(error).__name__}: {error}".rstrip(": ")
@@ -125,6 +132,15 @@ class MlflowServer:
                 raise self._unavailable(trouble)
             time.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+
+    def _answer(self, method: str, path: str, bytes_max: int, **what: Any) -> httpx.Response:
+        with self._client.stream(method, path, **what) as coming:
+            content = bytearray()
+            for part in coming.iter_bytes():
+                content += part
+                if len(content) > bytes_max:
+                    break
+            return httpx.Response(coming.status_code, content=bytes(content[: bytes_max + 1]), request=coming.request)
 
     def _accept(self, answer: httpx.Response) -> httpx.Response:
         if answer.is_success:

@@ -47,6 +47,25 @@ def test_a_reign_knows_its_newest_certificate(ledger: Ledger) -> None:
     assert [reign.certificate for reign in reigns(ledger.entries("bikes"))] == ["identical", None]
 
 
+def test_a_champion_that_the_ledger_was_never_told_of_is_told_by_the_next(ledger: Ledger) -> None:
+    promote(ledger, "1", 1)
+    promote(ledger, "3", 5, before="2")
+
+    told = reigns(ledger.entries("bikes"))
+
+    assert [(reign.version, reign.since, reign.until, reign.before) for reign in told] == [
+        ("1", a_day(1), a_day(5), None), ("2", None, a_day(5), "1"), ("3", a_day(5), None, "2")
+    ]  # fmt: skip
+    assert "killed half way" in told[1].reason
+
+
+def test_the_same_version_promoted_again_hides_no_champion(ledger: Ledger) -> None:
+    promote(ledger, "1", 1)
+    promote(ledger, "1", 2, before="1")
+
+    assert [reign.version for reign in reigns(ledger.entries("bikes"))] == ["1", "1"]
+
+
 def test_nothing_promoted_is_no_reign(ledger: Ledger) -> None:
     assert reigns(ledger.entries("bikes")) == []
 
