@@ -156,7 +156,7 @@ def test_edited_code_and_one_changed_cell_are_named_cause_before_effect(
 ) -> None:
     assert certified[0] == 0
     _step(built, "cell", "recall", "check_out", "install", "fetch")
-    query = built.folder("cell") / "code" / "include" / "features" / f"{MODEL}.sql"
+    query = built.folder("cell") / "code" / "include" / "features" / "aircraft.sql"
     query.write_text(query.read_text() + "\n-- a remark\n")
     day = built.folder("cell") / "tables" / DAY
     rows = pd.read_parquet(day)
@@ -167,9 +167,9 @@ def test_edited_code_and_one_changed_cell_are_named_cause_before_effect(
     _step(built, "cell", "rebuild", "certify")
 
     differences = read_json(built.folder("cell") / "certificate.json")["differences"]
-    assert [one["what"] for one in differences[:2]] == ["code beside the commit", "train rows"]
-    assert "column distance: recorded" in differences[1]["how"]
-    assert "1 of" in differences[1]["how"]
+    assert [one["what"] for one in differences[:3]] == ["code beside the commit", "features", "train rows"]
+    assert "column distance: recorded" in differences[2]["how"]
+    assert "1 of" in differences[2]["how"]
     assert any(one["what"] == "package/profile.json" for one in differences)
 
 
