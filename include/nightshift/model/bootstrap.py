@@ -13,29 +13,13 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from nightshift.interval import CONFIDENCE, Interval
 from nightshift.model.metrics import Codes, Floats, Measure
 
-CONFIDENCE = 0.95
 RESAMPLES = {"days": 1000, "rows": 500}
 DRAWS_MIN, WEIGHTS_MAX = 200, 32_000_000
 DAYS_MIN = 8
 """With fewer days the rows themselves are taken for independent."""
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A metric and where it lies with 95 % confidence."""
-
-    value: float
-    low: float
-    high: float
-
-    def to_json(self) -> dict[str, float]:
-        return dict(self.__dict__)
-
-    @classmethod
-    def from_json(cls, content: dict[str, float]) -> Self:
-        return cls(**content)
 
 
 @dataclass(frozen=True)

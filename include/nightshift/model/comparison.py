@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from nightshift.interval import Interval
 from nightshift.model.answered import Answered, Predict
-from nightshift.model.bootstrap import Interval
 from nightshift.spec import COMPARED, AgainstChampion
 
 MISSING = "(missing)"

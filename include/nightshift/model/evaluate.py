@@ -6,9 +6,9 @@ from typing import Any
 
 import pandas as pd
 
+from nightshift.interval import CONFIDENCE, Interval
 from nightshift.model import gates
 from nightshift.model.answered import Answered, Predict
-from nightshift.model.bootstrap import CONFIDENCE, Interval
 from nightshift.model.comparison import Champion, Comparison, compare
 from nightshift.model.segments import Segment, weakest_segments
 from nightshift.spec import GATED, ModelSpec

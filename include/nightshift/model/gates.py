@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from nightshift.model.bootstrap import Interval
+from nightshift.interval import Interval
 from nightshift.model.metrics import LARGER_IS_BETTER
 from nightshift.spec import AgainstChampion, Gate, ModelSpec
 from nightshift.verdict import Check, Status, Verdict, judge_gates

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from nightshift.interval import Interval
 from nightshift.model.answered import Answered, Chosen
-from nightshift.model.bootstrap import Interval
 from nightshift.model.metrics import LARGER_IS_BETTER, MAIN
 from nightshift.spec import Kind, ModelSpec
 

@@ -11,6 +11,7 @@ from nightshift.data.source import load_source
 from nightshift.data.tables import labels as read_labels
 from nightshift.errors import ReleaseError
 from nightshift.files import read_json
+from nightshift.interval import Interval
 from nightshift.ledger import Kind
 from nightshift.model.metrics import LARGER_IS_BETTER
 from nightshift.pipelines.expect import FILE, Expected, Part, segments_of
@@ -22,7 +23,7 @@ from nightshift.pipelines.work import Outcome, Work
 from nightshift.predictions.estimate import errors_of, root_mean_square
 from nightshift.predictions.labels import join
 from nightshift.predictions.log import PredictionLog
-from nightshift.predictions.performance import Interval, Performance, measure
+from nightshift.predictions.performance import Performance, measure
 from nightshift.spec import ModelSpec
 from nightshift.verdict import Check, Status, judge_window
 

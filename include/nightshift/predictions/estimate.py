@@ -18,7 +18,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from nightshift.predictions.performance import CONFIDENCE, NEVER, Floats, Interval, measure
+from nightshift.interval import CONFIDENCE, Interval
+from nightshift.predictions.performance import NEVER, Floats, measure
 
 FORMAT = 1
 STRETCHES = 4

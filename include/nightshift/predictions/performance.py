@@ -14,28 +14,13 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import stats
 
-CONFIDENCE = 0.95
+from nightshift.interval import CONFIDENCE, Interval
+
 DAYS_MIN = 5
 """With fewer event days the rows themselves are taken for independent."""
 NEVER = float(np.finfo(np.float64).eps)
 """What a probability of 0 or 1 is taken for, so that one wrong sure answer costs much and not everything."""
 Floats = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A metric and where it lies with 95 % confidence; ``low`` and ``high`` are ``value`` if one cannot tell."""
-
-    value: float
-    low: float
-    high: float
-
-    def to_json(self) -> dict[str, float]:
-        return dict(self.__dict__)
-
-    @classmethod
-    def from_json(cls, content: dict[str, float]) -> Self:
-        return cls(**content)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,8 @@ import pytest
 from scipy import stats
 
 from factories.model import START
-from nightshift.model.bootstrap import DAYS_MIN, Interval, Resampling
+from nightshift.interval import Interval
+from nightshift.model.bootstrap import DAYS_MIN, Resampling
 from nightshift.model.metrics import measure
 from nightshift.spec import Task
 
