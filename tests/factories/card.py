@@ -43,7 +43,7 @@ def content(**changes: Any) -> CardContent:
         },
         "evaluation": {
             "rows": 1000, "metrics": {"rmse": interval(41.5, 38.25, 44.75)}, "comparison": None,
-            "resampled": "days", "unknown": {}, "weakest": [],
+            "resampled": "days", "unknown": {}, "segments": [], "weakest": [],
         },
         "verdict": judge_gates([passed]).to_json(),
         "request": {"cause": "schedule", "reason": "it is night", "user": None},

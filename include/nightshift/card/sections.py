@@ -47,7 +47,7 @@ class Section:
 def sections(content: CardContent) -> list[Section]:
     """Return the card's sections in the order a reader asks: what for, how good, from what, proven how, what not."""
     makers: Sequence[Callable[[CardContent], Section | None]] = (
-        _purpose, _gates, _performance, _comparison, _weakest, _data, _lineage, _training, _inputs, _quality,
+        _purpose, _gates, _performance, _segments, _comparison, _weakest, _data, _lineage, _training, _inputs, _quality,
         _checklist, _approval, _certificate, _limits,
     )  # fmt: skip
     return [section for section in (make(content) for make in makers) if section is not None]
@@ -83,6 +83,30 @@ def _performance(content: CardContent) -> Section:
         + (f"; {drawn} for them." if drawn else ".")
     ]
     return Section("Performance", words, tables=[Table(("metric", "value", "interval"), rows)])
+
+
+def _segments(content: CardContent) -> Section | None:
+    found = content.evaluation.get("segments")
+    if not found:
+        return None
+    against = content.spec["gates"]["champion"] or {"segments": (), "segment_rows_min": 0}
+    words = ["Each category of the features that the declaration names, on the test rows."]
+    if against["segments"]:
+        named = ", ".join(against["segments"])
+        words.append(
+            f"In those of {named} with at least {against['segment_rows_min']:,} rows it may not be worse than the "
+            "champion; of fewer rows no gate asks, since they would not tell."
+        )
+    rows = [
+        (
+            one["name"],
+            f"{one['rows']:,}",
+            one["metric"],
+            *(_interval(one["interval"]) if one["interval"] else ("–", "–")),
+        )
+        for one in found
+    ]
+    return Section("Named segments", words, tables=[Table(("segment", "rows", "metric", "value", "interval"), rows)])
 
 
 def _comparison(content: CardContent) -> Section:

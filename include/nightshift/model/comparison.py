@@ -5,15 +5,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from nightshift.interval import Interval
 from nightshift.model.answered import Answered, Predict
+from nightshift.model.segments import categories
 from nightshift.spec import COMPARED, AgainstChampion
-
-MISSING = "(missing)"
-"""What the segment of rows without a value is called."""
 
 
 @dataclass(frozen=True)
@@ -118,12 +115,8 @@ def _segments(
     ours: Answered, theirs: Answered, against: AgainstChampion, seed: int
 ) -> dict[str, tuple[int, Paired | None]]:
     """Return the compared metric for each category of the named features that has rows enough; null is one too."""
-    found = {}
-    for column in against.segments:
-        values = ours.rows[column].astype(object).where(ours.rows[column].notna(), MISSING)
-        for value in sorted(values.unique(), key=str):
-            chosen = np.asarray(values == value)
-            if chosen.sum() >= against.segment_rows_min:
-                paired = _pair(against.metric, ours.picked(chosen), theirs.picked(chosen), seed)
-                found[f"{column} = {value}"] = (int(chosen.sum()), paired)
-    return found
+    large = (one for one in categories(ours.rows, against.segments) if one[1].sum() >= against.segment_rows_min)
+    return {
+        name: (int(chosen.sum()), _pair(against.metric, ours.picked(chosen), theirs.picked(chosen), seed))
+        for name, chosen in large
+    }

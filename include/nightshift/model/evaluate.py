@@ -10,7 +10,7 @@ from nightshift.interval import CONFIDENCE, Interval
 from nightshift.model import gates
 from nightshift.model.answered import Answered, Predict
 from nightshift.model.comparison import Champion, Comparison, compare
-from nightshift.model.segments import Segment, weakest_segments
+from nightshift.model.segments import Segment, named_segments, weakest_segments
 from nightshift.spec import GATED, ModelSpec
 from nightshift.verdict import Verdict
 
@@ -25,7 +25,8 @@ class Evaluation:
     ``metrics`` holds only what can be told of these rows; ``unknown`` says for
     each other metric of the task why it cannot. ``resampled`` is what was drawn
     together for the intervals: days or rows. ``comparison`` is none if there is
-    no champion. ``weakest`` are the segments that are worst off, worst first.
+    no champion. ``named`` are the segments of the declaration, ``weakest`` those
+    that are worst off, worst first.
     """
 
     rows: int
@@ -33,6 +34,7 @@ class Evaluation:
     unknown: Mapping[str, str]
     resampled: str
     comparison: Comparison | None
+    named: Sequence[Segment]
     weakest: Sequence[Segment]
 
     def verdict(self, spec: ModelSpec) -> Verdict:
@@ -48,6 +50,7 @@ class Evaluation:
             "metrics": {name: interval.to_json() for name, interval in self.metrics.items()},
             "unknown": dict(self.unknown),
             "comparison": self.comparison.to_json() if self.comparison else None,
+            "segments": [segment.to_json() for segment in self.named],
             "weakest": [segment.to_json() for segment in self.weakest],
         }
 
@@ -89,6 +92,7 @@ def evaluate(
         unknown={name: "these rows do not tell it" for name, interval in found.items() if not interval},
         resampled=resampling.what,
         comparison=compare(answered, champion, seed=seed) if champion else None,
+        named=named_segments(answered, seed=seed),
         weakest=weakest_segments(answered, seed=seed),
     )
 
@@ -96,4 +100,4 @@ def evaluate(
 def _nothing(test: pd.DataFrame, spec: ModelSpec, champion: Champion | None, why: str) -> Evaluation:
     """Return an evaluation that knows nothing, and so passes no gate."""
     comparison = Comparison(champion.version, champion.learned_until, 0, why_not=why) if champion else None
-    return Evaluation(len(test), {}, dict.fromkeys(GATED[spec.task], why), "rows", comparison, ())
+    return Evaluation(len(test), {}, dict.fromkeys(GATED[spec.task], why), "rows", comparison, (), ())

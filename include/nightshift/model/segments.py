@@ -1,6 +1,6 @@
-"""Where a model is worst off: the search for its weakest segment."""
+"""How a model does in parts of the rows: those the declaration names, and those in which it is worst off."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -18,19 +18,45 @@ SHOWN = 5
 ROWS_MIN = 100
 SHARE_MIN = 0.01
 PARTS = 4
+MISSING = "(missing)"
+"""What the segment of rows without a value is called."""
 
 
 @dataclass(frozen=True)
 class Segment:
-    """Some of the rows, what they have in common, and how the model does there."""
+    """Some of the rows, what they have in common, and how the model does there; no interval if they do not tell it."""
 
     name: str
     rows: int
     metric: str
-    interval: Interval
+    interval: Interval | None
 
     def to_json(self) -> dict[str, Any]:
-        return {"name": self.name, "rows": self.rows, "metric": self.metric, "interval": self.interval.to_json()}
+        interval = self.interval.to_json() if self.interval else None
+        return {"name": self.name, "rows": self.rows, "metric": self.metric, "interval": interval}
+
+
+def named_segments(answered: Answered, *, seed: int) -> tuple[Segment, ...]:
+    """Return each category of the features that ``gates.champion.segments`` and ``monitor.segments`` name.
+
+    All of them, however few rows they have; rows without a value are a segment
+    too. Empty if the declaration names none. The metric is that of
+    ``gates.champion``, else log loss or RMSE.
+    """
+    spec, rows = answered.spec, answered.rows
+    columns = dict.fromkeys([*(spec.gates.champion.segments if spec.gates.champion else ()), *spec.monitor.segments])
+    return tuple(_measured(answered, name, chosen, seed) for name, chosen in categories(rows, columns))
+
+
+def _measured(answered: Answered, name: str, chosen: Chosen, seed: int) -> Segment:
+    metric = _compared_metric(answered.spec)
+    part = answered.picked(chosen)
+    resampling = part.resampling(seed)
+    return Segment(name, len(part.rows), metric, resampling.interval(part.measure(metric, resampling)))
+
+
+def _compared_metric(spec: ModelSpec) -> str:
+    return spec.gates.champion.metric if spec.gates.champion else MAIN[spec.task]
 
 
 def weakest_segments(answered: Answered, *, seed: int) -> tuple[Segment, ...]:
@@ -45,23 +71,23 @@ def weakest_segments(answered: Answered, *, seed: int) -> tuple[Segment, ...]:
     The metric is that of ``gates.champion``, else log loss or RMSE.
     """
     spec, rows = answered.spec, answered.rows
-    metric = spec.gates.champion.metric if spec.gates.champion else MAIN[spec.task]
     least = max(ROWS_MIN, int(np.ceil(SHARE_MIN * len(rows))))
-    found = []
-    for name, chosen in _candidates(rows, spec):
-        if chosen.sum() < least or chosen.all():
-            continue
-        part = answered.picked(chosen)
-        resampling = part.resampling(seed)
-        interval = resampling.interval(part.measure(metric, resampling))
-        if interval:
-            found.append(Segment(name, len(part.rows), metric, interval))
-    return tuple(sorted(found, key=_how_good)[:SHOWN])
+    large = ((name, chosen) for name, chosen in _candidates(rows, spec) if chosen.sum() >= least and not chosen.all())
+    found = [_measured(answered, name, chosen, seed) for name, chosen in large]
+    ranked = [(_how_good(one.metric, one.interval), one.name, one) for one in found if one.interval]
+    return tuple(one for *_, one in sorted(ranked, key=lambda rank: rank[:2])[:SHOWN])
 
 
-def _how_good(segment: Segment) -> tuple[float, str]:
-    good = segment.interval.high if segment.metric in LARGER_IS_BETTER else -segment.interval.low
-    return good, segment.name
+def _how_good(metric: str, interval: Interval) -> float:
+    return interval.high if metric in LARGER_IS_BETTER else -interval.low
+
+
+def categories(rows: pd.DataFrame, columns: Iterable[str]) -> Iterator[tuple[str, Chosen]]:
+    """Yield name (``carrier = UA``) and rows of each category of the columns; rows without a value are one too."""
+    for column in columns:
+        values = rows[column].astype(object).where(rows[column].notna(), MISSING)
+        for value in sorted(values.unique(), key=str):
+            yield f"{column} = {value}", np.asarray(values == value)
 
 
 def _candidates(rows: pd.DataFrame, spec: ModelSpec) -> Iterator[tuple[str, Chosen]]:

@@ -245,3 +245,30 @@ def profile(edges: list[float], *, low: float | None, high: float | None) -> dic
         "bins": [2] * (len(edges) + 1), "lowest": low, "highest": high,
     }  # fmt: skip
     return {"rows": 10, "columns": {"temperature": column}}
+
+
+def test_each_named_segment_is_told_and_from_how_many_rows_on_a_gate_asks() -> None:
+    usual = content()
+    champion = {
+        "metric": "rmse",
+        "margin": 0.0,
+        "segments": ["weather"],
+        "segment_margin": None,
+        "segment_rows_min": 200,
+    }
+    segments = [
+        {"name": "weather = snow", "rows": 1234, "metric": "rmse", "interval": interval(41.5, 38.25, 44.75)},
+        {"name": "weather = hail", "rows": 1, "metric": "rmse", "interval": None},
+    ]
+    told = content(
+        spec={**usual.spec, "gates": {**usual.spec["gates"], "champion": champion}},
+        evaluation={**usual.evaluation, "segments": segments},
+    )
+
+    for text in texts(told).values():
+        assert "Named segments" in text
+        assert "weather = snow" in text
+        assert "1,234" in text
+        assert "weather = hail" in text
+        assert "with at least 200 rows" in text
+    assert "Named segments" not in render_markdown(usual)

@@ -250,6 +250,26 @@ def test_a_segment_with_too_few_rows_is_not_judged() -> None:
     assert [check.name for check in verdict.checks] == ["gate:auc", "champion:log_loss"]
 
 
+@pytest.mark.parametrize("where", [{"gates": {"champion": {"metric": "auc", "segments": ["zone"]}}},
+                                   {"monitor": {"segments": ["zone"]}}], ids=["gates", "monitor"])  # fmt: skip
+def test_each_category_that_the_declaration_names_is_told_however_small(where: dict[str, Any]) -> None:
+    rows = rides(seed=5)
+    rows.loc[rows.index[0], "zone"] = "moon"
+
+    named = {one.name: one for one in evaluated(test=rows, spec=a_spec(**where)).named}
+
+    assert {name: one.rows for name, one in named.items()} == {
+        f"zone = {zone}": count for zone, count in rows["zone"].fillna("(missing)").value_counts().items()
+    }
+    assert {one.metric for one in named.values()} == {"auc" if "gates" in where else "log_loss"}
+    assert named["zone = north"].interval is not None
+    assert named["zone = moon"].rows == 1
+
+
+def test_nothing_is_told_of_segments_that_nobody_named() -> None:
+    assert evaluated().named == ()
+
+
 def test_segments_have_a_margin_of_their_own() -> None:
     spec = with_segments(margin=0.2, segment_margin=0.0, segment_rows_min=50)
 
