@@ -6,7 +6,10 @@ secret ``nightshift_<name>``; the defaults keep all state below
 ``<project>/.nightshift``.
 """
 
+import difflib
 import json
+import os
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -17,6 +20,14 @@ from nightshift.errors import SettingsError
 
 SECRETS = Path("/run/secrets")
 """Where containers find secrets: an address with a password in it is in no environment and no `docker inspect`."""
+
+
+PREFIX = "NIGHTSHIFT_"
+DEPLOYMENT = {
+    *("AIRFLOW_PORT", "AIRFLOW_URL", "ARTIFACTS", "KEEP_DAYS", "MLFLOW_HOSTS", "MLFLOW_PORT", "SECRETS"),
+    *("SERVING_PORT", "TAG", "WORKERS", "WORKER_MEMORY", "WORKER_TASKS"),
+}
+"""What docker-compose.yaml reads besides: known here only so that it is not taken for a slip of the pen."""
 
 
 def find_project() -> Path:
@@ -37,7 +48,7 @@ class Settings(BaseSettings):
     """
 
     model_config = SettingsConfigDict(
-        env_prefix="NIGHTSHIFT_", frozen=True, extra="forbid", secrets_dir=SECRETS if SECRETS.is_dir() else None
+        env_prefix=PREFIX, frozen=True, extra="forbid", secrets_dir=SECRETS if SECRETS.is_dir() else None
     )
 
     project: Path = Path()
@@ -125,16 +136,28 @@ class Settings(BaseSettings):
         Raises
         ------
         SettingsError
-            If a variable cannot be used; every bad one is named.
+            If a variable cannot be used, or is nearly one that can; every bad one is named.
         """
+        if slips := list(_slips(cls.model_fields)):
+            raise SettingsError("; ".join(slips))
         try:
             return cls(**values)
         except ValidationError as error:
             problems = "; ".join(
-                f"NIGHTSHIFT_{'_'.join(map(str, e['loc'])).upper()} is {e['input']!r}: {e['msg']}"
-                for e in error.errors()
+                f"{PREFIX}{'_'.join(map(str, e['loc'])).upper()} is {e['input']!r}: {e['msg']}" for e in error.errors()
             )
             raise SettingsError(f"{problems}. Change or unset it.") from None
+
+
+def _slips(known: Iterable[str]) -> Iterator[str]:
+    """Say what variables are nearly a setting: ignored, they would leave the default where somebody chose otherwise."""
+    names = [name.upper() for name in known]
+    for variable in sorted(os.environ):
+        name = variable.removeprefix(PREFIX)
+        if name == variable or name in names or name in DEPLOYMENT or name.startswith(("CHANNEL_", "TEST_")):
+            continue
+        if near := difflib.get_close_matches(name, names, n=1, cutoff=0.7):
+            yield f"{variable} is no setting; did you mean {PREFIX}{near[0]}? Rename or unset it"
 
 
 def _running_addresses(state: Path) -> dict[str, str]:

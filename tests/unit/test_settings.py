@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from nightshift.errors import SettingsError
-from nightshift.settings import Settings, find_project
+from nightshift.settings import DEPLOYMENT, Settings, find_project
 
 ADDRESSES = {"mlflow": "http://127.0.0.1:5001", "airflow": "http://127.0.0.1:8081", "serving": "http://127.0.0.1:8001"}
 
@@ -101,6 +101,29 @@ def test_every_bad_variable_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 
     with pytest.raises(SettingsError, match=r"NIGHTSHIFT_LOG_FSYNC.*NIGHTSHIFT_SERVING_POLL_SECONDS"):
         Settings.load()
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [("LOG_FSINC", "LOG_FSYNC"), ("LEGDER", "LEDGER"), ("MLFLOW_URI", "MLFLOW"), ("SERVING_KEY", "SERVING_KEYS")],
+)
+def test_a_slip_of_the_pen_is_told_before_its_default_is_taken(
+    monkeypatch: pytest.MonkeyPatch, written: str, meant: str
+) -> None:
+    monkeypatch.setenv(f"NIGHTSHIFT_{written}", "x")
+
+    with pytest.raises(SettingsError, match=f"NIGHTSHIFT_{written} is no setting; did you mean NIGHTSHIFT_{meant}[?]"):
+        Settings.load()
+
+
+def test_variables_of_the_composition_channels_and_others_are_let_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    composition = (find_project() / "docker-compose.yaml").read_text()
+    for name in ("CHANNEL_LEDGER", "SOMETHING_OF_YOURS", "MLFLOW_SERVICE_HOST", *DEPLOYMENT):
+        monkeypatch.setenv(f"NIGHTSHIFT_{name}", "x")
+
+    Settings.load()
+
+    assert {name for name in DEPLOYMENT if f"${{NIGHTSHIFT_{name}:-" not in composition} == set()
 
 
 def test_no_password_is_told_with_a_bad_variable(monkeypatch: pytest.MonkeyPatch) -> None:
