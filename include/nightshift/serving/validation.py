@@ -171,8 +171,9 @@ class Door:
         name = str(self.columns.key)
         if isinstance(value, bool) or not isinstance(value, str | int):
             flaws.append(Flaw(name, "type", _short(value), "text or a whole number", refused=True))
-        elif len(str(value)) > KEY_LENGTH_MAX:
-            flaws.append(Flaw(name, "length", _short(value), f"at most {KEY_LENGTH_MAX} characters", refused=True))
+        elif not 0 < len(str(value)) <= KEY_LENGTH_MAX:
+            allowed = f"1 to {KEY_LENGTH_MAX} characters; leave it out if the row has none"
+            flaws.append(Flaw(name, "length", _short(value), allowed, refused=True))
         else:
             return str(value)
         return None

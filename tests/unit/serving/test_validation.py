@@ -16,6 +16,7 @@ from nightshift.predictions.record import Columns, micros
 from nightshift.profile.contract import ColumnRule, Contract
 from nightshift.serving.answers import RefusalError
 from nightshift.serving.body import read_rows
+from nightshift.serving.quick import read_moment
 from nightshift.serving.validation import Admitted, Door, TurnedAwayError
 from nightshift.spec import Kind
 
@@ -282,6 +283,46 @@ def test_a_column_named_twice_is_refused_however_it_is_hidden(body: bytes) -> No
 
 def test_an_honest_key_full_of_colons_is_no_column_named_twice() -> None:
     assert admit({**ROW, "ride_id": "a:b:c"}).keys == ["a:b:c"]
+
+
+def test_a_number_is_a_key_by_its_digits_and_null_is_none() -> None:
+    assert admit({**ROW, "ride_id": 7}).keys == ["7"]
+    assert admit({**ROW, "ride_id": None}).keys is None
+
+
+@pytest.mark.parametrize("others", [[], [ROW]], ids=["alone", "among others"])
+def test_an_empty_key_is_refused_since_no_label_could_find_it(others: list[dict[str, Any]]) -> None:
+    with pytest.raises(TurnedAwayError) as turned:
+        admit({**ROW, "ride_id": ""}, *others)
+
+    (problem,) = turned.value.problems
+    assert (problem.column, problem.rule, problem.value) == ("ride_id", "length", "")
+    assert problem.allowed == "1 to 256 characters; leave it out if the row has none"
+
+
+UNIVERSAL_TIMES = (
+    "2013-05-01T10:00:00Z",
+    "2013-05-01T10:00:00.000Z",
+    "2013-02-28T23:59:59+00:00",
+    "1970-01-01T00:00:00Z",
+)
+OTHER_TIMES = ("2013-05-01T10:00:00.25Z", "2013-05-01T12:00:00+02:00", "2013-05-01 10:00:00Z", "20130501T100000Z")
+NO_TIMES = ("2013-02-29T10:00:00Z", "2013-05-01T24:00:01Z", "2013-05-01T10:00:60Z", "0000-01-01T00:00:00Z",
+            "2013-05-01T10:00:00", "1969-12-31T23:59:59Z", "9999-12-31T23:59:59Z", "２013-05-01T10:00:00Z")  # fmt: skip
+
+
+@given(st.lists(st.sampled_from([*UNIVERSAL_TIMES, *OTHER_TIMES]), min_size=1, max_size=20))
+def test_many_moments_are_read_as_each_is(times: list[str]) -> None:
+    assert admit(*({**ROW, "at": time} for time in times)).times == [read_moment(time) for time in times]
+
+
+@pytest.mark.parametrize("bad", NO_TIMES)
+def test_one_moment_that_is_none_among_many_is_named(bad: str) -> None:
+    with pytest.raises(TurnedAwayError) as turned:
+        admit(*({**ROW, "at": time} for time in [*UNIVERSAL_TIMES * 5, bad]))
+
+    (problem,) = turned.value.problems
+    assert (problem.row, problem.column, problem.value) == (20, "at", bad)
 
 
 def test_keys_and_times_may_be_left_out_or_null_row_by_row() -> None:
