@@ -6,7 +6,7 @@ is counted and kept quiet; the next message says how many there were.
 
 import fcntl
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -58,7 +58,7 @@ class Told:
 
 @dataclass(frozen=True)
 class Incident:
-    """What people were told last of an open incident; ``quiet`` reports have come since."""
+    """What people were told last of an incident (``title`` to ``to_do``); ``quiet`` reports have come since."""
 
     level: Level
     key: str
@@ -69,6 +69,9 @@ class Incident:
     since: datetime | None = None
     of: datetime | None = None
     is_open: bool = True
+    title: str = ""
+    facts: tuple[str, ...] = ()
+    to_do: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         moments = {name: _text(getattr(self, name)) for name in ("opened", "told", "since", "of")}
@@ -77,8 +80,9 @@ class Incident:
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> Self:
         moments = {name: _moment(content[name]) for name in ("opened", "told", "since", "of")}
+        lists = {name: tuple(content.get(name, ())) for name in ("facts", "to_do")}
         known = {name: value for name, value in content.items() if name != "format"}
-        return cls(**{**known, **moments, "level": Level(content["level"])})
+        return cls(**{**known, **moments, **lists, "level": Level(content["level"])})
 
 
 def tell(report: Report, policy: Alerts, *, folder: Path, address: Address = in_environment) -> Told:
@@ -135,7 +139,24 @@ def _after(report: Report, before: Incident | None) -> Incident:
         since=since,
         of=report.of or (before.of if before else None),
         is_open=report.level is not Level.FINE,
+        title=report.title,
+        facts=report.facts,
+        to_do=report.to_do,
     )
+
+
+def open_incidents(folder: Path, model: str) -> dict[str, Incident]:
+    """Return what people were told of a model and is not over, by thing, oldest first; empty if all is well.
+
+    A file that cannot be read is left out: the alert itself was sent.
+    """
+    found = {}
+    for file in folder.joinpath(INCIDENTS).glob(f"{model}.*.json"):
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            incident = Incident.from_json(read_json(file))
+            if incident.is_open:
+                found[file.name.split(".")[1].replace("-", " ")] = incident
+    return dict(sorted(found.items(), key=lambda one: (one[1].opened, one[0])))
 
 
 def _alert(report: Report, what: str, before: Incident | None, after: Incident, policy: Alerts) -> Alert:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from nightshift.alerts import Incident, open_incidents
 from nightshift.errors import SpecError
 from nightshift.ledger import Entry
 from nightshift.pipelines.history import Reign, reigns
@@ -50,7 +51,11 @@ class NightView:
 
 @dataclass(frozen=True)
 class ModelView:
-    """Everything the page of a model shows; ``spec`` is none if its declaration is gone or cannot be read."""
+    """Everything the page of a model shows; ``spec`` is none if its declaration is gone or cannot be read.
+
+    ``incidents`` are those people were told of that are not over, but for the
+    nights' own, which is the verdict.
+    """
 
     glance: Glance
     spec: ModelSpec | None
@@ -62,6 +67,7 @@ class ModelView:
     reigns: Sequence[Reign]
     blocked: Sequence[Night]
     lines: Sequence[Line]
+    incidents: Sequence[Incident]
 
 
 def model_view(
@@ -103,6 +109,7 @@ def model_view(
         reigns=reigns(others)[::-1],
         blocked=tuple(_blocked(windows, others)),
         lines=tuple(line_of(entry) for entry in ledger.newest(name, LINES)),
+        incidents=[one for thing, one in open_incidents(settings.alerts, name).items() if thing != "nights"],
     )
 
 

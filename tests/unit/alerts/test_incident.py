@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from factories.sinks import a_channel
 from factories.spine import a_day
-from nightshift.alerts import Level, Report, Told, tell
+from nightshift.alerts import Level, Report, Told, open_incidents, tell
 from nightshift.errors import SettingsError
 from nightshift.spec import Alerts
 
@@ -167,3 +167,26 @@ def test_people_hear_openings_and_ends_in_turn_whatever_comes(
 
     turns = [title.rpartition(" (")[2] for title in people.told if title.endswith(("(opened)", "(resolved)"))]
     assert turns == (["opened)", "resolved)"] * len(turns))[: len(turns)]
+
+
+def test_what_is_not_over_can_be_looked_up_with_the_words_that_were_told(people: People) -> None:
+    people.hear()
+    people.hear(thing="late run", title="bikes: late", level=Level.SERIOUS, after=HOUR)
+    people.hear(model="trikes", title="trikes: DRIFTED")
+    people.hear(thing="gaps")
+    people.hear(thing="gaps", level=Level.FINE, after=HOUR)
+
+    found = open_incidents(people.folder, "bikes")
+
+    assert list(found) == ["nights", "late run"]
+    assert found["nights"].facts == ("temperature moved",)
+    assert found["nights"].to_do == ("look at the weather",)
+    assert (found["late run"].title, found["late run"].level) == ("bikes: late", Level.SERIOUS)
+
+
+def test_a_file_of_an_incident_that_cannot_be_read_hides_no_other(people: People) -> None:
+    people.hear()
+    (people.folder / "incidents" / "bikes.torn.json").write_text('{"format": 1, "lev')
+
+    assert list(open_incidents(people.folder, "bikes")) == ["nights"]
+    assert open_incidents(people.folder, "nobody") == {}

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import re
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,10 @@ from factories.monitoring import enter, promotion, window
 from factories.nights import OneRelease
 from factories.page import NOW, Caller, FakeDoors, a_plan, many_windows, some_settings
 from factories.spine import a_check, a_day, add_window
+from nightshift.alerts import Level, Report, tell
 from nightshift.ledger import Kind, Ledger
 from nightshift.settings import Settings
+from nightshift.spec import Alerts
 from nightshift.verdict import Check, Status
 from nightshift_page.app import make_app
 from nightshift_page.render import HERE, STATIC
@@ -238,6 +241,22 @@ def test_a_failed_night_is_told_first(settings: Settings) -> None:
     assert "The last run of the monitor failed , 6 hours ago" in page
     assert page.index("failed") < page.index("DRIFTED")
     assert "its last run failed" in words(Caller(settings, doors).get("/").text)
+
+
+def test_what_people_were_told_and_is_not_over_stands_first(settings: Settings) -> None:
+    moved = Report(
+        "bikes", "alias", Level.URGENT, "bikes: the champion was moved by hand", HOSTILE, NOW - timedelta(hours=2),
+        facts=(HOSTILE,), to_do=("let the version that should answer go live",),
+    )  # fmt: skip
+    tell(moved, Alerts(channels=("log",)), folder=settings.alerts)
+    tell(replace(moved, thing="nights", title="bikes: DRIFTED"), Alerts(channels=("log",)), folder=settings.alerts)
+
+    page = Caller(settings).get("/models/bikes").text
+
+    assert "bikes: the champion was moved by hand , told 2 hours ago" in words(page)
+    assert "let the version that should answer go live" in page
+    assert page.count('class="notice BROKEN"') == 1
+    assert HOSTILE not in page
 
 
 def test_the_next_night_and_a_paused_monitor_are_told(settings: Settings) -> None:
