@@ -34,6 +34,7 @@ printf 'postgresql+psycopg2://airflow:%s@postgres:5432/airflow' "$(word)" | keep
 printf 'postgresql+psycopg2://mlflow:%s@postgres:5432/mlflow' "$(word)" | keep mlflow_database
 printf 'postgresql+psycopg2://nightshift:%s@postgres:5432/nightshift' "$(word)" | keep nightshift_ledger
 printf 'redis://:%s@redis:6379/0' "$(word)" | keep celery_broker
+printf 'redis://:%s@features:6379/0' "$(word)" | keep nightshift_online
 
 # Serving keeps digests of its callers' keys only. The first key opens everything; it is for you, and is not mounted.
 word | keep serving_admin_key

@@ -87,6 +87,20 @@ def test_the_stores_cannot_be_reached_from_outside(services: dict[str, Service])
     assert "stores" not in services["serving"].content["networks"]
 
 
+def test_features_by_key_are_on_a_redis_that_builds_and_serving_share_and_nobody_else(
+    services: dict[str, Service], tmp_path: Any
+) -> None:
+    on = {name for name, service in services.items() if "features" in service.content["networks"]}
+    made = (ROOT / "docker" / "make-secrets.sh").read_text()
+    (tmp_path / "nightshift_online").write_text(found(r"printf '(redis://\S+)' .* keep nightshift_online", made))
+
+    assert COMPOSE["networks"]["features"] == {"internal": True}
+    assert {"features", "airflow-worker", "serving"} <= on
+    assert on.isdisjoint({"postgres", "redis"})
+    assert Settings.load(_secrets_dir=tmp_path).online == "redis://:%s@features:6379/0"
+    assert "requirepass" in " ".join(services["features"].content["command"])
+
+
 def test_a_service_waits_for_health_where_there_is_a_check(service: Service, services: dict[str, Service]) -> None:
     for name, condition in service.waits_for.items():
         wanted = "service_completed_successfully" if name in FINISHED else "service_healthy"
@@ -170,14 +184,16 @@ def test_a_service_is_given_the_secrets_it_uses_and_no_other(service: Service) -
     texts += [(ROOT / source).read_text() for source in service.mounts.values() if source.startswith("./docker/")]
     used |= {name for name in COMPOSE["secrets"] for text in texts if re.search(rf"(/run/secrets/|\s){name}\b", text)}
     if "NIGHTSHIFT_DATA_REGISTRY" in service.environment and "stores" in service.content["networks"]:
-        used.add("nightshift_ledger")  # read by nightshift.settings
+        used |= {"nightshift_ledger", "nightshift_online"}  # read by nightshift.settings
+    if service.name == "serving":
+        used.add("nightshift_online")
 
     assert set(service.secrets) == used
 
 
 def test_the_ledgers_address_is_read_from_its_secret(tmp_path: Any) -> None:
-    secret = next(name for name in COMPOSE["secrets"] if name.startswith("nightshift_"))
-    (tmp_path / secret).write_text("postgresql+psycopg2://nightshift:word@postgres:5432/nightshift\n")
+    assert "nightshift_ledger" in COMPOSE["secrets"]
+    (tmp_path / "nightshift_ledger").write_text("postgresql+psycopg2://nightshift:word@postgres:5432/nightshift\n")
 
     assert (
         Settings.load(_secrets_dir=tmp_path).ledger == "postgresql+psycopg2://nightshift:word@postgres:5432/nightshift"

@@ -55,10 +55,6 @@ class Online(Protocol):
         """Return for each question (since, values) or None, and until when the facts of each view go. One call."""
         ...
 
-    def forget(self, view: str, *, before: int) -> None:
-        """Drop rows that a later row had replaced before a moment; the newest of each key stays."""
-        ...
-
     def close(self) -> None:
         """Let go of connections."""
         ...
@@ -138,14 +134,6 @@ class SqliteOnline:
                 answers[place] = _unpack(content)
         return answers, untils
 
-    def forget(self, view: str, *, before: int) -> None:
-        with self._telling() as database, database:
-            database.execute(
-                "DELETE FROM held WHERE view = ?1 AND seen < (SELECT max(newest.seen) FROM held AS newest "
-                "WHERE newest.view = ?1 AND newest.key = held.key AND newest.seen <= ?2)",
-                (view, before),
-            )
-
     def close(self) -> None:
         connection = self._mine.__dict__.pop("connection", None)
         if connection is not None:
@@ -221,15 +209,6 @@ class RedisOnline:
             *found, untils = pipe.execute()
         answers = [_unpack(rows[0][8:]) if rows else None for rows in found]
         return answers, {view.decode(): int(until) for view, until in untils.items()}
-
-    def forget(self, view: str, *, before: int) -> None:
-        with self._telling():
-            for key in [name.decode() for name in self._redis.smembers(_keys(view))]:
-                newest = self._redis.zrevrangebyscore(
-                    _place(view, key), before, "-inf", start=0, num=1, withscores=True
-                )
-                if newest:
-                    self._redis.zremrangebyscore(_place(view, key), "-inf", f"({int(newest[0][1])}")
 
     def close(self) -> None:
         self._redis.close()
