@@ -115,18 +115,23 @@ def _comparison(content: CardContent) -> Section:
         return Section("Against the champion", ["There was no champion to compare with."])
     words = [f"Champion: version {found['version']}, which learned from rows before {_moment(found['learned_until'])}."]
     if not found["rows"]:
-        return Section("Against the champion", [*words, "No test row is later, so nothing could be compared."])
+        return Section("Against the champion", [*words, f"Nothing could be compared: {found['why_not']}."])
     words.append(
         f"Both were asked the same {found['rows']:,} later rows; the difference is this model less the champion."
     )
     pairs = [(name, found["rows"], one) for name, one in found["metrics"].items()]
-    pairs += [(name, one["rows"], one["paired"]) for name, one in found.get("segments", {}).items() if one["paired"]]
-    rows = [
-        (name, f"{count:,}", _number(one["candidate"]), _number(one["champion"]), *_interval(one["difference"]))
-        for name, count, one in pairs
-    ]
+    pairs += [(name, one["rows"], one["paired"]) for name, one in found.get("segments", {}).items()]
+    rows = [(name, f"{count:,}", *_paired(one)) for name, count, one in pairs]
     table = Table(("", "rows", "this", "champion", "difference", "interval"), rows)
     return Section("Against the champion", words, tables=[table])
+
+
+def _paired(pair: Mapping[str, Any] | None) -> Iterator[str]:
+    """Yield four cells; dashes where the rows do not tell it, for which the gate fails."""
+    if pair is None:
+        yield from ("–",) * 4
+        return
+    yield from (_number(pair["candidate"]), _number(pair["champion"]), *_interval(pair["difference"]))
 
 
 def _weakest(content: CardContent) -> Section | None:

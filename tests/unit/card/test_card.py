@@ -102,12 +102,34 @@ def test_a_comparison_shows_both_models_and_the_interval_of_the_difference() -> 
     assert "rmse 800 41.5 44 -2.5 -3.75 to -1.25" in text
 
 
-def test_a_champion_that_learned_from_the_test_rows_is_not_compared() -> None:
-    compared = {"version": "3", "learned_until": "2013-05-01T00:00:00+00:00", "rows": 0, "metrics": {}}
+@pytest.mark.parametrize(
+    "why",
+    [
+        "no test row is later than 2013-05-01 00:00 UTC, until when it learned",
+        "it needs the column 'wind', which the rows no longer have",
+        "of the champion, 7 answers are no numbers",
+    ],
+)
+def test_a_champion_that_could_not_be_compared_is_named_with_the_reason(why: str) -> None:
+    compared = {
+        "version": "3", "learned_until": "2013-05-01T00:00:00+00:00", "rows": 0, "metrics": {}, "why_not": why,
+    }  # fmt: skip
 
     text = texts(evaluated(comparison=compared))["html"]
 
-    assert "No test row is later, so nothing could be compared." in text
+    assert f"Nothing could be compared: {why}." in text
+
+
+def test_a_segment_that_the_rows_do_not_tell_is_not_left_out() -> None:
+    metrics = {"rmse": {"candidate": 41.5, "champion": 44.0, "difference": interval(-2.5, -3.75, -1.25)}}
+    compared = {
+        "version": "3", "learned_until": "2013-04-01T00:00:00+00:00", "rows": 800, "metrics": metrics,
+        "segments": {"weather = snow": {"rows": 120, "paired": None}}, "why_not": "",
+    }  # fmt: skip
+
+    text = texts(evaluated(comparison=compared))["html"]
+
+    assert "weather = snow 120 – – – –" in text
 
 
 def test_a_metric_nobody_knows_is_named_with_the_reason_and_is_a_limit() -> None:
