@@ -207,11 +207,14 @@ def certify(work: Work) -> Outcome:
 
     Raises
     ------
+    ReleaseError
+        If the registry's version is not the one that was rebuilt; nothing is attached then.
     ReturnToSenderError
         If anything differs; the certificate is attached all the same.
     """
     made = work.run.file("certificate.json")
     certificate = Certificate.from_json(read_json(made)) if made.is_file() else _certificate(work)
+    _refuse_another_release(work, certificate)
     work.run.write("certificate.json", certificate.to_json())
     write_text(work.run.file("certificate.html"), render_page(certificate))
     for name in ("certificate.json", "certificate.html"):
@@ -225,6 +228,20 @@ def certify(work: Work) -> Outcome:
     for rest in ("code", "tables", "splits", "run", "state", "recorded/package"):
         shutil.rmtree(work.run.file(rest), ignore_errors=True)
     return Outcome(f"{certificate.sentence}: {len(certificate.compared)} things compared")
+
+
+def _refuse_another_release(work: Work, certificate: Certificate) -> None:
+    """Compare what the certificate is of with what was recalled, and with what the registry has at that number now."""
+    recalled = Release.from_json(work.run.read("release.json"))
+    held = work.registry.version(recalled.model, recalled.version)
+    of = {"was rebuilt": certificate, "was recalled": recalled, "is registered": held}
+    found = {
+        how: f"{one.model} version {one.version}, lineage {one.lineage_digest}, package {one.package_digest}"
+        for how, one in of.items()
+    }
+    if len(set(found.values())) > 1:
+        told = "; ".join(f"{how} {what}" for how, what in found.items())
+        raise ReleaseError(f"a certificate is not for another release: {told}. Nothing was attached; reproduce it anew")
 
 
 def _show_on_card(work: Work, certificate: Certificate) -> None:
