@@ -1,6 +1,6 @@
 """What a card is made of."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,5 +23,5 @@ class CardContent:
     profile: Mapping[str, Any] | None = None
     quality: Mapping[str, Any] | None = None
     checklist: Mapping[str, Any] | None = None
-    approval: Mapping[str, Any] | None = None
+    decisions: Sequence[Mapping[str, Any]] = ()
     certificate: Mapping[str, Any] | None = None

@@ -48,7 +48,7 @@ def sections(content: CardContent) -> list[Section]:
     """Return the card's sections in the order a reader asks: what for, how good, from what, proven how, what not."""
     makers: Sequence[Callable[[CardContent], Section | None]] = (
         _purpose, _gates, _performance, _segments, _comparison, _weakest, _data, _lineage, _training, _inputs, _quality,
-        _checklist, _approval, _certificate, _limits,
+        _checklist, _decision, _certificate, _limits,
     )  # fmt: skip
     return [section for section in (make(content) for make in makers) if section is not None]
 
@@ -253,18 +253,19 @@ def _checklist(content: CardContent) -> Section | None:
     return Section("Checklist", words, tables=[Table(("", "box", "what was found"), rows)])
 
 
-def _approval(content: CardContent) -> Section:
-    request, approval = content.request, content.approval
+def _decision(content: CardContent) -> Section:
+    request = content.request
     asked = f"Asked for by {request.get('user') or request['cause']}: {request['reason']}."
-    if approval:
-        said = f"{approval['by']} said {approval['answer']} at {_moment(approval['at'])} UTC: {approval['reason']}."
-        return Section("Decision", [asked, said])
     policy = {
         "automatic": "It goes live by itself if all gates are met.",
         "approve": "It goes live when a person approves it, with this evidence in hand.",
         "manual": "It goes live when a person says so.",
     }
-    return Section("Decision", [asked, policy.get(content.spec["promotion"], "")])
+    said = [
+        f"{one['answer']} at {_moment(one['at'])} UTC by {one['by'] or 'nobody'}: {one['reason']}."
+        for one in content.decisions
+    ]
+    return Section("Decision", [asked, policy.get(content.spec["promotion"], "")], said)
 
 
 def _certificate(content: CardContent) -> Section:

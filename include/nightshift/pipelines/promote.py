@@ -5,6 +5,7 @@ from typing import Any
 
 from nightshift.errors import ReleaseError
 from nightshift.ledger import Entry, Kind
+from nightshift.pipelines.carding import show_on_card
 from nightshift.pipelines.request import PromoteRequest
 from nightshift.pipelines.standing import of_kind, pause
 from nightshift.pipelines.work import Outcome, Then, Work
@@ -24,6 +25,7 @@ def promote(work: Work) -> Outcome:
     target = work.run.read(TARGET)
     version, before = target["version"], target["before"]
     _tell(work, Kind.PAUSE, {**_who(work, request), "version": version})
+    show_on_card(work, version)
     tags = {"promoted_by": request.user or "a person", "promoted_because": request.reason}
     work.registry.promote(work.spec.name, version, tags=tags)
     told = {**_who(work, request), "version": version, "before": before, "cause": str(request.cause), "by_hand": True}

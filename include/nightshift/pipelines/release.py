@@ -13,7 +13,7 @@ from nightshift.ledger import Kind as EntryKind
 from nightshift.lineage.record import Lineage
 from nightshift.model.package import ModelPackage, open_package
 from nightshift.pipelines.approval import unapproved
-from nightshift.pipelines.carding import card_content
+from nightshift.pipelines.carding import card_content, decisions_on, show_on_card
 from nightshift.pipelines.checklist import check_boxes
 from nightshift.pipelines.output import output_of
 from nightshift.pipelines.rehearse import rehearse as rehearse_package
@@ -129,6 +129,8 @@ def promote(work: Work) -> Outcome:
         return Outcome(f"version {version} is registered; {why_not}", Then.SKIP)
     _refuse_if_overtaken(work, version)
     before = _champion_before(work, version)
+    if decisions_on(version, work.ledger.entries(spec.name)):
+        show_on_card(work, version)  # before it answers: a champion is complete
     promoted = {"promoted_by": request.user or str(request.cause), "promoted_because": request.reason}
     work.registry.promote(spec.name, version, tags=promoted)
     _give_way_to_a_person(work, version)

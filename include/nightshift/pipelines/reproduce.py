@@ -15,9 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
-from typing import Any
 
-from nightshift.card import write_card
 from nightshift.certificate import Certificate, Comparison, compare_inputs, compare_results, compare_rows, render_page
 from nightshift.errors import (
     DataRegistryError,
@@ -33,7 +31,7 @@ from nightshift.lineage.data import DataRegistry, DatasetVersion
 from nightshift.lineage.installation import install_lock, package_variables
 from nightshift.lineage.record import Lineage
 from nightshift.model.compatibility import running_platform
-from nightshift.pipelines.carding import card_content
+from nightshift.pipelines.carding import show_on_card
 from nightshift.pipelines.request import ReproduceRequest
 from nightshift.pipelines.work import Outcome, Then, Work
 from nightshift.registry.release import Release
@@ -221,7 +219,7 @@ def certify(work: Work) -> Outcome:
         work.registry.attach(certificate.model, certificate.version, name, work.run.file(name))
     verdict = "identical" if certificate.is_identical else "differs"
     work.registry.tag(certificate.model, certificate.version, {"certificate": f"{verdict}, {certificate.made_at:%F}"})
-    _show_on_card(work, certificate)
+    show_on_card(work, certificate.version)
     _remember(work, certificate)
     if not certificate.is_identical:
         raise ReturnToSenderError([certificate.sentence, *(one.sentence for one in certificate.differences[1:])])
@@ -234,7 +232,7 @@ def _refuse_another_release(work: Work, certificate: Certificate) -> None:
     """Compare what the certificate is of with what was recalled, and with what the registry has at that number now."""
     recalled = Release.from_json(work.run.read("release.json"))
     held = work.registry.version(recalled.model, recalled.version)
-    of = {"was rebuilt": certificate, "was recalled": recalled, "is registered": held}
+    of: dict[str, Certificate | Release] = {"was rebuilt": certificate, "was recalled": recalled, "is registered": held}
     found = {
         how: f"{one.model} version {one.version}, lineage {one.lineage_digest}, package {one.package_digest}"
         for how, one in of.items()
@@ -242,23 +240,6 @@ def _refuse_another_release(work: Work, certificate: Certificate) -> None:
     if len(set(found.values())) > 1:
         told = "; ".join(f"{how} {what}" for how, what in found.items())
         raise ReleaseError(f"a certificate is not for another release: {told}. Nothing was attached; reproduce it anew")
-
-
-def _show_on_card(work: Work, certificate: Certificate) -> None:
-    """Write the release card anew with the certificate; a release older than such cards keeps its own."""
-    model, version = certificate.model, certificate.version
-
-    def read(name: str) -> Any:
-        return read_json(work.registry.evidence(model, version, name))
-
-    try:
-        content = card_content(read, certificate=certificate.to_json())
-    except ReleaseError as error:
-        LOG.warning("the card of %s version %s is left as it was: %s", model, version, error)
-        return
-    write_card(work.run.path, content)
-    for name in ("card.md", "card.html"):
-        work.registry.attach(model, version, name, work.run.file(name))
 
 
 def _certificate(work: Work) -> Certificate:

@@ -174,12 +174,15 @@ def test_a_certificate_says_identical_or_what_differs(compared: tuple[Comparison
     assert "not been rebuilt" not in text
 
 
-def test_who_approved_is_named_with_the_reason() -> None:
-    approval = {"by": "ann", "answer": "yes", "at": "2013-05-01T09:00:00+00:00", "reason": "the summer is near"}
+def test_who_decided_is_named_with_the_reason() -> None:
+    at = "2013-05-01T09:00:00+00:00"
+    yes = {"by": "ann", "answer": "approved", "at": at, "reason": "the summer is near"}
+    none = {"by": None, "answer": "expired", "at": at, "reason": "nobody answered within 1 days"}
 
-    text = texts(content(approval=approval))["markdown"]
+    text = texts(content(decisions=[none, yes]))["markdown"]
 
-    assert "ann said yes at 2013-05-01 09:00 UTC: the summer is near." in text
+    assert "expired at 2013-05-01 09:00 UTC by nobody: nobody answered within 1 days." in text
+    assert "approved at 2013-05-01 09:00 UTC by ann: the summer is near." in text
 
 
 def test_broken_expectations_are_told_one_by_one() -> None:

@@ -1,16 +1,20 @@
 """A release that needs a yes goes live with one, by who may give it, on evidence; and with none it does not."""
 
 from datetime import timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from factories.card import content
 from factories.lineage import a_lineage
 from factories.model import a_model, a_spec, rides
 from factories.monitoring import ADA
 from factories.registry import version
 from factories.spine import a_check, a_day, a_ledger, a_run
+from nightshift.errors import ReleaseError
+from nightshift.files import write_json
 from nightshift.governor import Decision, Rule, Trigger
 from nightshift.ledger import Kind
 from nightshift.model.comparison import Champion
@@ -32,10 +36,23 @@ AS_OF = a_day(150)
 
 
 class Aliases(ModelRegistry):
-    """A registry of nothing but an alias."""
+    """A registry of an alias, evidence in a folder, and what was attached in its order with the alias of then."""
 
     def __init__(self) -> None:
         self.live = "1"
+        self.folder: Path | None = None
+        self.attached: list[tuple[str, str, str]] = []
+
+    def version(self, model: str, version_: str) -> Release:
+        return Release.of_version(version(int(version_)))
+
+    def evidence(self, model: str, version: str, name: str) -> Path:
+        if self.folder is None:
+            raise ReleaseError(f"{model} {version} is older than such evidence")
+        return self.folder / name
+
+    def attach(self, model: str, version: str, name: str, file: Path) -> None:
+        self.attached.append((self.live, version, file.read_text()))
 
     def champion(self, model: str) -> Release | None:
         return Release.of_version(version(int(self.live)))
@@ -47,7 +64,9 @@ class Aliases(ModelRegistry):
 class Asking(Work):
     """A build whose release waits for an answer."""
 
-    registry = Aliases()  # type: ignore[assignment]
+    @cached_property
+    def registry(self) -> Aliases:
+        return Aliases()
 
 
 def declared(**approval: Any) -> ModelSpec:
@@ -55,10 +74,9 @@ def declared(**approval: Any) -> ModelSpec:
     return a_spec(promotion="approve", approval=approval, gates={"metrics": {"auc": {"at_least": 0.6}}} | comparison)
 
 
-def a_build(folder: Path, spec: ModelSpec, *, user: str | None = "ada", cause: Cause = Cause.PERSON) -> Work:
+def a_build(folder: Path, spec: ModelSpec, *, user: str | None = "ada", cause: Cause = Cause.PERSON) -> Asking:
     """Return a build of version 2 up to its rehearsal; version 1 is the champion."""
     work = Asking(spec, a_run(folder / "runs"), Settings.load(state=folder))
-    work.registry.live = "1"  # type: ignore[attr-defined]
     run = work.run
     asked = Asked(cause, a_day(151), {"as_of": AS_OF.isoformat(), "reason": "the <b>weather</b> | moved"}, user=user)
     run.begin(BuildRequest.from_asked(spec, asked).to_json())
@@ -74,45 +92,88 @@ def a_build(folder: Path, spec: ModelSpec, *, user: str | None = "ada", cause: C
     return work
 
 
+def a_release_folder(folder: Path) -> Path:
+    """Return a folder with the records of a release that its card is made of."""
+    card = content()
+    records = {"spec": card.spec, "lineage": a_lineage().to_json(), "split": card.splits, "training": card.training}
+    records |= {name: getattr(card, name) for name in ("evaluation", "verdict", "request")}
+    for name in ("profile", "expectations", "checklist"):
+        write_json(folder / f"{name}.json", None)
+    for name, record in records.items():
+        write_json(folder / f"{name}.json", record)
+    return folder
+
+
 @pytest.fixture
-def work(tmp_path: Path) -> Work:
+def work(tmp_path: Path) -> Asking:
     return a_build(tmp_path, declared(four_eyes=True))
 
 
 # ---------------------------------------------------------------- answers
 
 
-def test_without_an_answer_nothing_goes_live(work: Work) -> None:
+def test_without_an_answer_nothing_goes_live(work: Asking) -> None:
     outcome = promote(work)
 
-    assert (outcome.then, work.registry.live) == (Then.SKIP, "1")  # type: ignore[attr-defined]
+    assert (outcome.then, work.registry.live) == (Then.SKIP, "1")
     assert outcome.sentence == "version 2 is registered; it waits for a person's approval, in Airflow"
 
 
-def test_a_yes_lets_it_go_live_and_is_kept(work: Work) -> None:
+def test_a_yes_lets_it_go_live_and_is_kept(work: Asking) -> None:
     said, _ = settle(work, YES("bob"))
     promote(work)
 
     (entry,) = work.ledger.entries("rides", Kind.APPROVAL)
-    assert (said, work.registry.live) == (Said.APPROVED, "2")  # type: ignore[attr-defined]
+    assert (said, work.registry.live) == (Said.APPROVED, "2")
     assert entry.body == {
         "run": work.holder, "version": "2", "answer": "approved", "by": "bob", "reason": "no reason given",
         "started_by": ["ada"],
     }  # fmt: skip
 
 
-def test_a_no_with_a_reason_keeps_the_champion_and_lets_others_build(work: Work) -> None:
+def test_who_approved_is_on_the_card_before_it_answers(work: Asking, tmp_path: Path) -> None:
+    work.registry.folder = a_release_folder(tmp_path / "evidence")
+    settle(work, YES("ada"))  # alone she may not
+    settle(work, YES("bob"))
+
+    promote(work)
+
+    champions, versions, texts = zip(*work.registry.attached, strict=True)
+    assert (champions, versions) == (("1", "1"), ("2", "2"))
+    for text in texts:
+        assert " by bob: no reason given" in text
+        assert "ada alone" not in text
+
+
+def test_nobody_decides_on_what_goes_live_by_itself_and_its_card_stays(tmp_path: Path) -> None:
+    work = a_build(tmp_path, a_spec())
+    work.registry.folder = a_release_folder(tmp_path / "evidence")
+
+    promote(work)
+
+    assert (work.registry.live, work.registry.attached) == ("2", [])
+
+
+def test_a_release_without_the_evidence_of_a_card_goes_live_all_the_same(work: Asking) -> None:
+    settle(work, YES("bob"))
+
+    promote(work)
+
+    assert (work.registry.live, work.registry.attached) == ("2", [])
+
+
+def test_a_no_with_a_reason_keeps_the_champion_and_lets_others_build(work: Asking) -> None:
     said, outcome = settle(work, NO("bob"))
     skipped = promote(work)
 
     lease = work.ledger.lease("rides")
-    assert (said, outcome.then, work.registry.live) == (Said.REFUSED, Then.STOP, "1")  # type: ignore[attr-defined]
+    assert (said, outcome.then, work.registry.live) == (Said.REFUSED, Then.STOP, "1")
     assert skipped.sentence == "version 2 is registered; it was refused: too few rows"
     assert lease is not None
     assert lease.until <= work.now()
 
 
-def test_no_answer_in_time_keeps_the_champion(work: Work) -> None:
+def test_no_answer_in_time_keeps_the_champion(work: Asking) -> None:
     said, outcome = settle(work, Response(False, "", None))
 
     assert (said, outcome.then) == (Said.EXPIRED, Then.STOP)
@@ -153,7 +214,7 @@ def test_who_started_it_may_answer_where_nothing_speaks_against_it(
     assert said is (Said.APPROVED if response.approves else Said.REFUSED)
 
 
-def test_an_approval_is_of_one_version_and_one_build(work: Work) -> None:
+def test_an_approval_is_of_one_version_and_one_build(work: Asking) -> None:
     settle(work, YES("bob"))
     entries = work.ledger.entries("rides")
 
@@ -161,7 +222,7 @@ def test_an_approval_is_of_one_version_and_one_build(work: Work) -> None:
     assert unapproved(entries, "2", "build/another")
 
 
-def test_the_time_to_answer_runs_from_the_first_question(work: Work) -> None:
+def test_the_time_to_answer_runs_from_the_first_question(work: Asking) -> None:
     first = time_left(work)
     work.run.write("approval.json", {"format": 1, "asked": (work.now() - timedelta(hours=23)).isoformat()})
 
@@ -192,7 +253,7 @@ def test_who_wished_for_the_retrain_started_the_build(tmp_path: Path, trigger: T
 # ---------------------------------------------------------------- evidence
 
 
-def test_the_evidence_compares_on_the_same_rows_and_says_what_caused_it(work: Work) -> None:
+def test_the_evidence_compares_on_the_same_rows_and_says_what_caused_it(work: Asking) -> None:
     page = evidence(work)
 
     assert subject(work) == "Should version 2 of rides go live?"
@@ -206,14 +267,14 @@ def test_the_evidence_compares_on_the_same_rows_and_says_what_caused_it(work: Wo
     assert "no certificate yet: run reproduce_rides with version 2" in page
 
 
-def test_the_certificate_is_in_the_evidence_once_there_is_one(work: Work) -> None:
+def test_the_certificate_is_in_the_evidence_once_there_is_one(work: Asking) -> None:
     body = {"version": "2", "identical": True, "first_difference": None, "run": "reproduce/1"}
     work.ledger.append("rides", Kind.CERTIFICATE, start=AS_OF, end=AS_OF, body=body, now=AS_OF)
 
     assert "versions/2/certificate): the rebuild is identical" in evidence(work)
 
 
-def test_nothing_that_others_wrote_is_markup(work: Work) -> None:
+def test_nothing_that_others_wrote_is_markup(work: Asking) -> None:
     assert "the \\<b\\>weather\\</b\\> \\| moved" in evidence(work)
 
 

@@ -16,6 +16,7 @@ from nightshift.errors import PackageError, ReleaseError, RequestError, ReturnTo
 from nightshift.files import canonical_json
 from nightshift.ledger import Kind, Ledger
 from nightshift.pipelines import release
+from nightshift.pipelines.carding import decisions_on
 from nightshift.pipelines.history import stray
 from nightshift.pipelines.preflight import preflight
 from nightshift.pipelines.promote import previous, promote
@@ -159,6 +160,15 @@ def test_the_ledger_knows_who_why_and_what_answered_before(operators: Operators)
     body = operators.ledger.entries("rides", Kind.PROMOTION)[-1].body
     assert (body["version"], body["before"], body["user"]) == ("1", "3", "ada")
     assert (body["reason"], body["by_hand"]) == ("the new one is odd", True)
+
+
+def test_who_sent_a_version_up_is_told_of_that_version_alone(operators: Operators) -> None:
+    operators.go(version="1", reason="the new one is odd")
+
+    entries = operators.ledger.entries("rides")
+    (said,) = decisions_on("1", entries)
+    assert (said["answer"], said["by"], said["reason"]) == ("made champion by hand", "ada", "the new one is odd")
+    assert decisions_on("3", entries) == []
 
 
 def test_trying_again_does_nothing_twice(operators: Operators) -> None:
