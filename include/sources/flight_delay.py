@@ -28,7 +28,7 @@ class Source:
     ``flights`` and ``weather`` are events, by scheduled departure and by hour of
     observation; ``planes`` is static. All times are UTC. ``departed_at`` and
     ``known_at`` (the arrival, when ``late`` became known) are null for a flight
-    that never left or never arrived, and so is ``late``.
+    that never left or never arrived, and so are ``late`` and ``arrival_minutes``.
     """
 
     def __init__(self) -> None:
@@ -82,12 +82,14 @@ def _as_events(raw: pd.DataFrame) -> pd.DataFrame:
             "tailnum": raw.tailnum,
             "origin": raw.origin,
             "dest": raw.dest,
+            "route": raw.origin + "-" + raw.dest,
             "distance": raw.distance.astype("float64"),
             "hour": raw.hour.astype("float64"),
             "minute": raw.minute.astype("float64"),
             "weekday": _weekday(raw),
             "departed_at": raw.scheduled_departure + _minutes(raw.dep_delay),
             "known_at": arrival + _minutes(raw.arr_delay),
+            "arrival_minutes": raw.arr_delay.astype("float64"),
             "late": (raw.arr_delay > LATE_MINUTES).astype("float64").where(raw.arr_delay.notna()),
         }
     )

@@ -258,9 +258,11 @@ def test_no_run_hangs_for_ever_and_none_waits_for_a_pool_that_is_not_there(parse
 
 def test_a_page_tells_what_the_model_is_for_and_whom_to_ask(parsed: dict[str, Any]) -> None:
     for name, dag in of_models(parsed).items():
-        assert f"**{MODEL}** — Will a flight out of New York" in dag["page"]
+        pipeline, _, model = name.partition("_")
+        asked = {MODEL: "Will a flight out of New York", "arrival_minutes": "By how many minutes will a flight"}[model]
+        assert f"**{model}** — {asked}" in dag["page"]
         assert "flights@example.org" in dag["page"]
-        assert dag["tags"] == sorted(["nightshift", MODEL, name.split("_")[0]])
+        assert dag["tags"] == sorted(["nightshift", model, pipeline])
 
 
 # ---------------------------------------------------------------- forms

@@ -22,7 +22,7 @@ def test_each_view_tells_its_owner_its_users_and_until_when_its_facts_go(tmp_pat
         "entity": "carrier",
         "owner": "flights@example.org",
         "features": ["carrier_late_1d", "carrier_late_7d"],
-        "models": ["flight_delay"],
+        "models": ["arrival_minutes", "flight_delay"],
         "until": at("2013-07-12 06:00"),
     }
     assert (after["flight_clock"]["entity"], after["flight_clock"]["until"]) == (None, None)
