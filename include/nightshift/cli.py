@@ -318,6 +318,7 @@ def _version_problems(settings: Settings) -> list[str]:
     from nightshift.lineage.code import read_code
     from nightshift.lineage.data import DataRegistry
     from nightshift.lineage.environment import read_environment
+    from nightshift.pipelines.definitions import changed_views
 
     problems: list[str] = []
     data = DataRegistry(settings.data_registry, settings.data_remote, scratch=settings.state / "data" / "scratch")
@@ -325,6 +326,7 @@ def _version_problems(settings: Settings) -> list[str]:
         lambda: read_code(settings.project).problems(),
         lambda: read_environment(settings.lock).problems(),
         data.problems,
+        lambda: changed_views(settings),
     )
     for question in questions:
         try:

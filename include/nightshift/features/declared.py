@@ -7,6 +7,7 @@ of it.
 
 import importlib.util
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
@@ -174,8 +175,10 @@ class Service:
         return tuple(dict.fromkeys(self.key_of(view) for view in self.views))
 
     def to_json(self) -> dict[str, Any]:
-        """Return which definitions it is made of, by digest."""
-        return {"service": self.name, "digest": self.digest, "views": self.digests}
+        """Return which definitions it is made of, by digest and by version."""
+        parts: dict[str, View | OnDemand] = {**self.views, **self.on_demand}
+        versions = {name: part.version for name, part in parts.items()}
+        return {"service": self.name, "digest": self.digest, "views": self.digests, "versions": versions}
 
     def key_of(self, view: str) -> str:
         """Return the column that names an entity of ``view``."""
@@ -194,17 +197,29 @@ class Service:
     @cached_property
     def digests(self) -> dict[str, str]:
         """SHA-256 of each view and each computation: declaration and code; prose and owners do not count."""
-        found = {
-            name: _digest(view, self.key_of(name), self.folder / f"{name}.sql") for name, view in self.views.items()
-        }
-        for name, part in self.on_demand.items():
-            found[name] = _digest(part, "", self.folder / f"{name}.py")
-        return found
+        return {name: digest_of_part(self.declared, name, self.folder) for name in (*self.views, *self.on_demand)}
 
     @property
     def digest(self) -> str:
         """SHA-256 of all that decides what the features are."""
         return digest_of(self.digests)
+
+
+def digests_of(declared: Declared, folder: Path) -> dict[str, str]:
+    """Return the digest of each view and computation in ``folder`` whose code is there."""
+    found = {}
+    for name in (*declared.views, *declared.on_demand):
+        with suppress(FileNotFoundError):
+            found[name] = digest_of_part(declared, name, folder)
+    return found
+
+
+def digest_of_part(declared: Declared, name: str, folder: Path) -> str:
+    """Return the SHA-256 of all that decides what a view or a computation says; its version, owner and prose do not."""
+    if name in declared.views:
+        view = declared.views[name]
+        return _digest(view, declared.entities[view.entity].key, folder / f"{name}.sql")
+    return _digest(declared.on_demand[name], "", folder / f"{name}.py")
 
 
 def load_repository(folder: Path) -> Declared:

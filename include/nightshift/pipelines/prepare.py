@@ -20,6 +20,7 @@ from nightshift.lineage.data import DatasetVersion
 from nightshift.lineage.environment import Environment, read_environment
 from nightshift.lineage.record import Lineage
 from nightshift.model.package import open_package
+from nightshift.pipelines.definitions import changed_under_champions
 from nightshift.pipelines.recipe import recipe, recipe_to_learn, service_of
 from nightshift.pipelines.request import BuildRequest, Cause, outside_calendar
 from nightshift.pipelines.standing import blocked_days
@@ -41,13 +42,15 @@ def check_versions(work: Work) -> Outcome:
     Raises
     ------
     ReturnToSenderError
-        With every missing box, unless the request allows an unreproducible release.
+        With every missing box, unless the request allows an unreproducible release; and always if a view that a
+        champion uses has changed and its version has not.
     """
     request = BuildRequest.of(work.run)
     quiet = outside_calendar(work.spec, request.as_of) if request.cause is Cause.NIGHT else None
     if quiet:
         return Outcome(quiet, Then.STOP)
     _refuse_lost_registry(work)
+    _refuse_changed_views(work)
     work.data.create()
     code, environment = read_code(work.settings.project), read_environment(work.settings.lock)
     problems = [*code.problems(), *environment.problems(), *work.data.problems()]
@@ -82,6 +85,13 @@ def _refuse_lost_registry(work: Work) -> None:
                 "leave those releases without their data"
             ]
         )
+
+
+def _refuse_changed_views(work: Work) -> None:
+    """Refuse another meaning under the same version: whoever else uses the view would not know."""
+    changed = changed_under_champions(work.settings, work.registry) if work.spec.feature_service else []
+    if changed:
+        raise ReturnToSenderError(changed)
 
 
 def snapshot(work: Work) -> Outcome:
