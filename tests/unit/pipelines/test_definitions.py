@@ -63,7 +63,7 @@ def settings(tmp_path: Path, package: Path) -> Settings:
         )
     found = Settings.load(project=tmp_path, state=tmp_path / "state", lock=PROJECT / "requirements.txt")
     found.releases.mkdir(parents=True)
-    found.releases.joinpath("package").symlink_to(package)
+    shutil.copytree(package, found.releases / "package")
     return found
 
 
