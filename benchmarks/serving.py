@@ -134,14 +134,15 @@ def learn() -> tuple[ModelSpec, pd.DataFrame, TrainedModel]:
 
 def pack(folder: Path, spec: ModelSpec, rows: pd.DataFrame, model: TrainedModel) -> Path:
     """Write the package that is served; its contract is that of all rows, so that each takes the usual way."""
-    profile = Profile.of(rows, spec.kinds)
+    profile, known = Profile.of(rows, spec.kinds), rows.dropna(subset=[spec.label.column])
     write_package(
         folder / "package",
         model,
         spec,
         profile=profile.to_json(),
         contract=Contract.derive(profile, spec.features).to_json(),
-        golden=rows.dropna(subset=[spec.label.column]).tail(1000),
+        golden=known[-1000:],
+        earlier=known[:-1000],
         lock=PROJECT / "requirements.txt",
         lineage_digest="0" * 64,
     )

@@ -106,6 +106,7 @@ def pack(folder: Path, task: str = "binary", *, model: TrainedModel | None = Non
         "profile": PROFILE,
         "contract": CONTRACT,
         "golden": rides(task, rows=300, seed=2),
+        "earlier": rides(task, rows=40, seed=1),
         "lock": a_lock(folder.parent),
         "lineage_digest": LINEAGE,
     }

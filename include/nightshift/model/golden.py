@@ -24,9 +24,10 @@ Answers = npt.NDArray[np.float32]
 class Golden:
     """Rows in the caller's values and what the native file answers to them.
 
-    ``origins`` says where a row is from: ``test`` rows are real; the edges
-    (``missing``, ``unseen``, ``split``) may break the contract and are asked of
-    the model only, not of the door.
+    ``origins`` says where a row is from: ``test`` rows are real, and so are
+    ``earlier`` ones, which fill up a small test split; the edges (``missing``,
+    ``unseen``, ``split``) may break the contract and are asked of the model
+    only, not of the door.
     """
 
     columns: tuple[str, ...]
@@ -38,13 +39,6 @@ class Golden:
     def rows(self) -> list[dict[str, Any]]:
         """Every row by column name."""
         return [dict(zip(self.columns, values, strict=True)) for values in self.values]
-
-    @property
-    def ordinary(self) -> tuple[list[dict[str, Any]], list[Any]]:
-        """The real rows, as a caller would send them, and their answers."""
-        real = [place for place, origin in enumerate(self.origins) if origin == "test"]
-        rows = self.rows
-        return [rows[place] for place in real], self.answers[real].tolist()
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -66,23 +60,27 @@ class Golden:
 
 
 def golden_rows(
-    rows: "pd.DataFrame", encoding: Encoding, split_points: Mapping[str, Sequence[float]]
+    rows: "pd.DataFrame", earlier: "pd.DataFrame", encoding: Encoding, split_points: Mapping[str, Sequence[float]]
 ) -> tuple[list[tuple[Any, ...]], list[str]]:
     """Return rows to ask (values in column order) and where each is from.
 
-    Up to 1,000 of ``rows`` spread evenly; then one of them with everything
-    missing, with each column missing, with each category never seen, and on
-    both sides of split points of every numeric column.
+    1,000 of ``rows`` spread evenly, or all of them and the last of ``earlier``
+    (fewer only if there are no more); then one of them with everything missing,
+    with each column missing, with each category never seen, and on both sides
+    of split points of every numeric column.
 
     Parameters
     ----------
     rows
         Real rows, at least one; those of the test split.
+    earlier
+        Real rows to fill up with, oldest first; those of the other splits.
     split_points
         Thresholds of each column; float32 in float64.
     """
     places = np.unique(np.linspace(0, len(rows) - 1, min(len(rows), ORDINARY_ROWS)).round().astype(int))
-    real = _plain(rows.iloc[places], encoding)
+    filling = earlier.tail(ORDINARY_ROWS - len(places))
+    real = [*_plain(rows.iloc[places], encoding), *_plain(filling, encoding)]
     plain = real[len(real) // 2]
     edges = [("missing", (None,) * len(plain))]
     for place, kind in enumerate(encoding.kinds.values()):
@@ -90,7 +88,8 @@ def golden_rows(
         if kind is Kind.CATEGORICAL:
             edges.append(("unseen", _changed(plain, place, UNSEEN)))
     edges += _sides(real, encoding, split_points)
-    return [*real, *(values for _, values in edges)], ["test"] * len(real) + [origin for origin, _ in edges]
+    origins = ["test"] * len(places) + ["earlier"] * len(filling) + [origin for origin, _ in edges]
+    return [*real, *(values for _, values in edges)], origins
 
 
 def _sides(

@@ -175,6 +175,7 @@ def write_package(
     profile: dict[str, Any],
     contract: dict[str, Any],
     golden: "pd.DataFrame",
+    earlier: "pd.DataFrame",
     lock: Path,
     lineage_digest: str,
 ) -> Manifest:
@@ -185,5 +186,6 @@ def write_package(
     from nightshift.model.packing import pack  # heavy: who only reads packages needs no converter
 
     return pack(
-        folder, model, spec, profile=profile, contract=contract, golden=golden, lock=lock, lineage_digest=lineage_digest
-    )
+        folder, model, spec, profile=profile, contract=contract, golden=golden, earlier=earlier, lock=lock,
+        lineage_digest=lineage_digest,
+    )  # fmt: skip

@@ -49,6 +49,7 @@ def pack(
     profile: dict[str, Any],
     contract: dict[str, Any],
     golden: pd.DataFrame,
+    earlier: pd.DataFrame,
     lock: Path,
     lineage_digest: str,
 ) -> Manifest:
@@ -63,6 +64,8 @@ def pack(
         What came of profiling the training rows; kept as they are.
     golden
         Real rows to take golden ones from; those of the test split.
+    earlier
+        Real rows to fill them up with if there are fewer than 1,000; those of the other splits, oldest first.
     lock
         The requirements file of the environment; its digest is recorded.
     lineage_digest
@@ -75,7 +78,7 @@ def pack(
     """
     if golden.empty:
         raise PackageError("there are no rows to take golden ones from; give the test split")
-    known = _known(model, golden)
+    known = _known(model, golden, earlier)
     formats = _Formats.of(
         model, spec, np.concatenate([model.encoding.matrix(known.rows), model.encoding.matrix(golden)])
     )
@@ -119,9 +122,9 @@ def split_points(model: TrainedModel) -> dict[str, list[float]]:
     return {name: found[name] for name, kind in model.encoding.kinds.items() if kind is Kind.NUMERIC and name in found}
 
 
-def _known(model: TrainedModel, golden: pd.DataFrame) -> Golden:
+def _known(model: TrainedModel, golden: pd.DataFrame, earlier: pd.DataFrame) -> Golden:
     """Return the golden rows with what the native file, read back, answers to them."""
-    asked, origins = golden_rows(golden, model.encoding, split_points(model))
+    asked, origins = golden_rows(golden, earlier, model.encoding, split_points(model))
     columns = model.encoding.columns
     matrix = model.encoding.matrix([dict(zip(columns, values, strict=True)) for values in asked])
     return Golden(columns, tuple(asked), tuple(origins), NativeRuntime(model.native)(matrix))

@@ -88,6 +88,7 @@ def package(work: Work) -> Outcome:
         contract=run.read("contract.json"),
         profile=_reference(work, model),
         golden=test,
+        earlier=pd.concat([_split(work, name) for name in ("train", "validation")]),
         lock=work.settings.lock,
         lineage_digest=run.read("lineage.json")["digest"],
     )

@@ -13,6 +13,7 @@ from factories.model import CONTRACT, PROFILE, a_model, a_spec, pack, rides
 from nightshift.errors import PackageError
 from nightshift.files import file_digest
 from nightshift.model import first_load, package
+from nightshift.model.golden import golden_rows
 from nightshift.model.manifest import MANIFEST
 from nightshift.model.package import MANY_ROWS, ModelPackage, open_package
 from nightshift.model.train import train
@@ -76,17 +77,32 @@ def test_writing_again_replaces_the_whole_folder(tmp_path: Path) -> None:
 
 def test_golden_rows_hold_real_ones_and_every_edge(opened: dict[str, ModelPackage]) -> None:
     golden = opened["binary"].golden
-    rows, answers = golden.ordinary
 
-    assert set(golden.origins) == {"test", "missing", "unseen", "split"}
-    assert len(rows) == len(answers) == 300
-    assert rows[0]["zone"] in (*opened["binary"].categories["zone"], None)
+    assert set(golden.origins) == {"test", "earlier", "missing", "unseen", "split"}
+    assert golden.origins.count("test") == 300
+    assert golden.rows[0]["zone"] in (*opened["binary"].categories["zone"], None)
 
 
-def test_a_thousand_real_rows_are_kept_of_many(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("tested", "earlier", "expected"),
+    [(3000, 500, (1000, 0)), (1000, 500, (1000, 0)), (300, 3000, (300, 700)), (1, 40, (1, 40)), (300, 0, (300, 0))],
+)
+def test_a_thousand_real_rows_are_kept_and_a_small_test_split_is_filled_up_from_before_it(
+    tested: int, earlier: int, expected: tuple[int, int]
+) -> None:
+    rows, before = rides(rows=tested, seed=4), rides(rows=earlier + 1, seed=1).iloc[1:]
+
+    values, origins = golden_rows(rows, before, a_model().encoding, {})
+
+    real = tuple(origins.count(origin) for origin in ("test", "earlier"))
+    distance = list(a_model().encoding.columns).index("distance")
+    assert real == expected
+    assert values[sum(real) - 1][distance] == (before if real[1] else rows)["distance"].iloc[-1]
+
+
+def test_every_test_row_is_asked_of_every_format(tmp_path: Path) -> None:
     manifest = pack(tmp_path / "package", golden=rides(rows=3000, seed=4))
 
-    assert open_package(tmp_path / "package").golden.origins.count("test") == 1000
     assert manifest.onnx.rows >= 3000 + 1000
 
 

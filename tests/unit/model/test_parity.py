@@ -47,7 +47,7 @@ parameters = st.fixed_dictionaries(
 
 def edges(model: TrainedModel, task: str) -> np.ndarray:
     """Return real rows and every edge that a package's golden rows hold."""
-    asked, _ = golden_rows(rides(task, rows=300, seed=6), model.encoding, split_points(model))
+    asked, _ = golden_rows(rides(task, rows=300, seed=6), rides(task)[:0], model.encoding, split_points(model))
     columns = model.encoding.columns
     return model.encoding.matrix([dict(zip(columns, values, strict=True)) for values in asked])
 
