@@ -249,13 +249,23 @@ class Feature(Part):
     """One input of the model.
 
     ``missing`` and ``unseen`` say what the door does with a null or with a
-    category (or a value beyond the range) that training never saw.
+    category (or a value beyond the range) that training never saw. With
+    ``missing: default`` a null is ``default``, in training as at the door.
     """
 
     kind: Kind
-    missing: Literal["accept", "refuse"] = "accept"
+    missing: Literal["accept", "refuse", "default"] = "accept"
     unseen: Literal["accept", "refuse"] = "accept"
+    default: Number | str | None = None
     about: str = ""
+
+    @model_validator(mode="after")
+    def _one_default(self) -> Self:
+        if (self.missing == "default") != (self.default is not None):
+            raise ValueError("needs both missing: default and a value for default, or neither")
+        if self.default is not None and isinstance(self.default, str) != (self.kind is Kind.CATEGORICAL):
+            raise ValueError(f"has default {_shown(self.default)}; give a number if it is numeric, text if categorical")
+        return self
 
 
 def _feature(value: Any) -> Any:

@@ -9,6 +9,7 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from factories.spec import HOSTILE_NAMES, a_spec, read_text, write_spec
 from nightshift.errors import SpecError
@@ -19,6 +20,7 @@ from nightshift.spec import (
     EXAMPLE,
     GATED,
     WATCHED,
+    Feature,
     Kind,
     Label,
     Task,
@@ -349,3 +351,17 @@ def test_a_policy_changes_what_it_names_and_nothing_else(tmp_path: Path) -> None
 def test_a_policy_is_read_as_strictly_as_a_declaration(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(SpecError, match=message):
         with_policy(a_spec(), policy(tmp_path, text))
+
+
+@pytest.mark.parametrize(
+    ("feature", "message"),
+    [
+        ({"kind": "numeric", "missing": "default"}, "needs both missing: default and a value"),
+        ({"kind": "numeric", "default": 1.0}, "needs both missing: default and a value"),
+        ({"kind": "numeric", "missing": "default", "default": "none"}, "give a number if it is numeric"),
+        ({"kind": "categorical", "missing": "default", "default": 1.0}, "text if categorical"),
+    ],
+)
+def test_a_default_needs_its_word_its_value_and_its_kind(feature: dict[str, object], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        Feature.model_validate(feature)

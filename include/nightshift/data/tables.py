@@ -283,7 +283,9 @@ def _shape(rows: pd.DataFrame, spec: ModelSpec) -> pd.DataFrame:
         spec.label.column: _label(rows[spec.label.column], spec),
     }
     for name, kind in spec.kinds.items():
-        columns[name] = _numbers(rows[name]) if kind is Kind.NUMERIC else _categories(rows[name])
+        column = _numbers(rows[name]) if kind is Kind.NUMERIC else _categories(rows[name])
+        default = spec.features[name].default
+        columns[name] = column if default is None else column.where(column.notna(), default)
     return pd.DataFrame(columns).sort_values([spec.time.column, spec.key], ignore_index=True)
 
 

@@ -5,19 +5,19 @@ person as YAML, enforced at the door of serving and on every batch.
 
 What :meth:`Contract.check_row` says of one value:
 
-=============================== ========== =============================================
+=============================== ========== =====================================================
 value                           rule       refused
-=============================== ========== =============================================
+=============================== ========== =====================================================
 column is not in the row        missing    always: a caller that forgets is not one that does not know
 column is not in the contract   unknown    always
-``None`` or NaN                 null       if the column's ``missing`` is ``refuse``
+``None`` or NaN                 null       if the column's ``missing`` is ``refuse``; flagged if it is ``default``
 bool, text, list, … for numeric type       always (``"12"`` is text)
 ±infinity                       finite     always
 below or above the range        range      if the column's ``unseen`` is ``refuse``, else flagged
 no text for categorical         type       always
 category never seen in training category   if the column's ``unseen`` is ``refuse``, else flagged
 text longer than 256 characters length     always
-=============================== ========== =============================================
+=============================== ========== =====================================================
 """
 
 import math
@@ -60,24 +60,27 @@ class ColumnRule:
     value was known), ``categories`` their values, sorted (categorical).
     ``missing_share`` is the largest share of nulls that a batch may have where
     nulls are accepted, from how much it varied between the training windows;
-    none if nobody knows. A single row is not held to it.
+    none if nobody knows. A single row is not held to it. ``default`` is what a
+    null is taken for, where ``missing`` says so.
     """
 
     name: str
     kind: Kind
-    missing: Handling
+    missing: Handling | Literal["default"]
     unseen: Handling
     lower: float | None = None
     upper: float | None = None
     categories: tuple[str, ...] = ()
     about: str = ""
     missing_share: float | None = None
+    default: float | str | None = None
 
     def problem(self, value: Any) -> Problem | None:
         """Return what is wrong with ``value``; none if nothing is."""
         if value is None or (isinstance(value, float) and math.isnan(value)):
-            refused = self.missing == "refuse"
-            return Problem(self.name, "null", None, "a value", refused) if refused else None
+            if self.missing == "default":
+                return Problem(self.name, "null", None, f"a value; {self.default} was taken", refused=False)
+            return Problem(self.name, "null", None, "a value", refused=True) if self.missing == "refuse" else None
         return self._number_problem(value) if self.kind is Kind.NUMERIC else self._category_problem(value)
 
     def _number_problem(self, value: Any) -> Problem | None:
@@ -121,6 +124,8 @@ class ColumnRule:
             own |= {"categories": list(self.categories)}
         if self.missing_share is not None:
             own |= {"missing_share": self.missing_share}
+        if self.default is not None:
+            own |= {"default": self.default}
         return own | ({"about": self.about} if self.about else {})
 
     @classmethod
@@ -179,6 +184,11 @@ class Contract:
             if name not in known:
                 yield Problem(str(name), "unknown", row[name], "only the contract's columns", refused=True)
 
+    @property
+    def defaults(self) -> dict[str, float | str]:
+        """What a null is taken for, in the columns that have it so."""
+        return {rule.name: rule.default for rule in self.columns if rule.default is not None}
+
     def to_json(self) -> dict[str, Any]:
         return {"format": FORMAT, "columns": [rule.to_json() for rule in self.columns]}
 
@@ -200,16 +210,14 @@ class Contract:
 def _tolerated(rule: ColumnRule, windows: Sequence[Mapping[str, float]]) -> float | None:
     """Return what no window came near: the worst, and four deviations between windows or a negligible share more."""
     shares = [float(window[rule.name]) for window in windows if rule.name in window]  # a NumPy number is not YAML's
-    if rule.missing == "refuse" or len(shares) < WINDOWS_MIN:
+    if rule.missing != "accept" or len(shares) < WINDOWS_MIN:
         return None
     return round(min(1.0, max(shares) + max(DEVIATIONS * stdev(shares), NEGLIGIBLE)), 4)
 
 
 def _rule(name: str, feature: Feature, profile: "Profile") -> ColumnRule:
     column = profile.columns[name]
+    rule = ColumnRule(name, feature.kind, feature.missing, feature.unseen, about=feature.about, default=feature.default)
     if feature.kind is Kind.NUMERIC:
-        return ColumnRule(
-            name, feature.kind, feature.missing, feature.unseen, column.lowest, column.highest, about=feature.about
-        )
-    seen = tuple(sorted(column.counts or {}))
-    return ColumnRule(name, feature.kind, feature.missing, feature.unseen, categories=seen, about=feature.about)
+        return replace(rule, lower=column.lowest, upper=column.highest)
+    return replace(rule, categories=tuple(sorted(column.counts or {})))

@@ -99,7 +99,7 @@ def _expectations(kinds: Any, contract: Contract, rows: int) -> Iterator[Any]:
 
 
 def _of_column(kinds: Any, rule: ColumnRule, rows: int) -> Iterator[Any]:
-    if rule.missing == "refuse":
+    if rule.missing != "accept":
         yield kinds.ExpectColumnValuesToNotBeNull(column=rule.name)
     elif rule.missing_share is not None and rows:
         allowed = missing_allowed(rule.missing_share, rows)

@@ -36,7 +36,7 @@ def differences(before: Contract, after: Contract) -> list[str]:
 
 
 def _changes(old: ColumnRule, new: ColumnRule) -> Iterator[str]:
-    for key in ("kind", "missing", "unseen", "lower", "upper", "missing_share", "about"):
+    for key in ("kind", "missing", "unseen", "default", "lower", "upper", "missing_share", "about"):
         was, now = getattr(old, key), getattr(new, key)
         if was != now:
             yield f"{key.replace('_', ' ')} was {_shown(was)}, is {_shown(now)}"

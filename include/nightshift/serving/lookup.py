@@ -21,7 +21,7 @@ from nightshift.predictions.record import Flaw
 from nightshift.serving.answers import RefusalError, unavailable
 from nightshift.serving.body import check_count
 from nightshift.serving.quick import read_moment
-from nightshift.serving.validation import Admitted, Door
+from nightshift.serving.validation import Admitted, Door, TurnedAwayError
 from nightshift.settings import Settings
 from nightshift.spec import find_spec
 
@@ -102,7 +102,10 @@ class Lookup:
             kept = [flaw for flaw in said if flaw.column in door.columns.kinds]
             if kept:
                 flaws[number] = kept
-        admitted = door.admit(encode_rows({"rows": rows}), now)
+        try:
+            admitted = door.admit(encode_rows({"rows": rows}), now)
+        except TurnedAwayError as error:
+            raise error.because(flaws) from None
         for number, said in flaws.items():
             admitted.flaws[number] = [*admitted.flaws.get(number, []), *said]
         return admitted

@@ -46,7 +46,7 @@ class TurnedAwayError(RefusalError):
     """Rows that break the contract; ``rows`` are what the log keeps of them."""
 
     def __init__(self, rows: list[Turned], count: int) -> None:
-        self.rows = rows
+        self.rows, self._count = rows, count
         problems = [
             RowFlaw(row.row, flaw.column, flaw.rule, flaw.value, flaw.allowed)
             for row in rows
@@ -60,6 +60,11 @@ class TurnedAwayError(RefusalError):
             f"mend or leave out these rows and send the others again{left_off}",
             problems=problems[:PROBLEMS_MAX],
         )
+
+    def because(self, flaws: Mapping[int, Sequence[Flaw]]) -> "TurnedAwayError":
+        """Return the same, with more that the log is to say of rows, by their numbers: why a value was null."""
+        rows = [msgspec.structs.replace(row, flaws=[*row.flaws, *flaws.get(row.row, ())]) for row in self.rows]
+        return TurnedAwayError(rows, self._count)
 
 
 class Door:
@@ -78,6 +83,7 @@ class Door:
     def __init__(self, columns: Columns, contract: Contract, categories: Mapping[str, Sequence[str]]) -> None:
         self.columns = columns
         self.contract = contract
+        self._defaults = contract.defaults
         self._names = tuple(columns.kinds)
         self._codes = {
             name: {value: float(code) for code, value in enumerate(categories[name])}
@@ -162,6 +168,7 @@ class Door:
         key = self._read_key(features, flaws)
         time = self._read_time(features, flaws, now)
         flaws += self._judge(features)
+        features |= {name: value for name, value in self._defaults.items() if features.get(name, value) is None}
         return Looked(number, sent, features, flaws, key, time)
 
     def _read_key(self, row: dict[str, Any], flaws: list[Flaw]) -> str | None:

@@ -44,6 +44,19 @@ def test_categories_are_text_or_none_and_numbers_float(tmp_path: Path) -> None:
     assert all(isinstance(value, str) for value in rows["zone"].drop(2))
 
 
+def test_a_null_is_its_default_in_training_too(tmp_path: Path) -> None:
+    events = rides(START, 1).assign(zone=["north", None, "south", None], distance=[1.0, None, 3.0, None])
+    features = {
+        "distance": {"kind": "numeric", "missing": "default", "default": 0.5},
+        "zone": {"kind": "categorical", "missing": "default", "default": "nowhere"},
+    }
+
+    rows = assemble(as_tables(tmp_path, rows=events), a_spec(features=features), None, start=START, end=END, as_of=END)
+
+    assert rows["distance"].tolist() == [1.0, 0.5, 3.0, 0.5]
+    assert rows["zone"].tolist() == ["north", "nowhere", "south", "nowhere"]
+
+
 def test_partitions_and_single_files_are_one_table_each(tmp_path: Path) -> None:
     events = rides(START, 4)
     source = FakeSource(events, {"zones": pd.DataFrame({"zone": ["north", "south"], "size": [1.0, 2.0]})})

@@ -2,8 +2,9 @@
 
 import shutil
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 import pytest
@@ -25,46 +26,43 @@ from nightshift.spec import find_spec
 MODEL = "arrival_minutes"
 
 
+@cache
+def package() -> Path:
+    """Return a package that was trained with the definitions of the example; it is made and looked through once."""
+    made = load_service(PROJECT / "include" / "features", MODEL).to_json()
+    folder = Path(mkdtemp()) / "package"
+    pack(folder, profile={**PROFILE, "features": made})
+    return folder
+
+
 class OneChampion(ModelRegistry):
     """A registry in which only ``arrival_minutes`` has a champion, a real package in a folder."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self) -> None:
+        """Ask no server."""
 
     def champion(self, model: str) -> Release | None:
         return Release(MODEL, "3", "", "", "", {}, at("2013-05-01"), {}, "") if model == MODEL else None
 
     def fetch(self, model: str, version: str) -> Path:
-        return self._folder
+        return package()
 
 
 @dataclass(frozen=True)
 class WithChampion(Work):
     @cached_property
     def registry(self) -> ModelRegistry:
-        return OneChampion(self.settings.releases / "package")
-
-
-@pytest.fixture(scope="module")
-def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a package that was trained with the definitions of the example."""
-    made = load_service(PROJECT / "include" / "features", MODEL).to_json()
-    folder = tmp_path_factory.mktemp("release") / "package"
-    pack(folder, profile={**PROFILE, "features": made})
-    return folder
+        return OneChampion()
 
 
 @pytest.fixture
-def settings(tmp_path: Path, package: Path) -> Settings:
+def settings(tmp_path: Path) -> Settings:
     """Return a copy of the example's declarations, whose champion was trained with them."""
     for name in ("specs", "features"):
         shutil.copytree(
             PROJECT / "include" / name, tmp_path / "include" / name, ignore=shutil.ignore_patterns("__pycache__")
         )
-    found = Settings.load(project=tmp_path, state=tmp_path / "state", lock=PROJECT / "requirements.txt")
-    found.releases.mkdir(parents=True)
-    shutil.copytree(package, found.releases / "package")
-    return found
+    return Settings.load(project=tmp_path, state=tmp_path / "state", lock=PROJECT / "requirements.txt")
 
 
 def edit(settings: Settings, before: str, after: str, *, file: str = FILE) -> None:
@@ -80,7 +78,7 @@ def raise_version(settings: Settings, view: str) -> None:
 
 
 def changed(settings: Settings) -> list[str]:
-    return changed_under_champions(settings, OneChampion(settings.releases / "package"))
+    return changed_under_champions(settings, OneChampion())
 
 
 def test_what_stayed_the_same_and_what_nobody_lives_on_may_be(settings: Settings) -> None:

@@ -1,5 +1,6 @@
 """Asked by keys: the row that training would have had, or why not."""
 
+import json
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,13 @@ from nightshift.features.declared import load_service
 from nightshift.features.online import micros, open_online
 from nightshift.pipelines.materialise import bring_online
 from nightshift.pipelines.recipe import recipe
+from nightshift.predictions.record import Columns
+from nightshift.profile.contract import ColumnRule, Contract
 from nightshift.serving.answers import RefusalError
 from nightshift.serving.lookup import NO_STORE, Lookup
+from nightshift.serving.validation import Door, TurnedAwayError
 from nightshift.settings import Settings
+from nightshift.spec import Kind
 
 SPEC = flight_spec()
 START, END = at("2013-07-11"), at("2013-07-13")
@@ -105,6 +110,42 @@ def test_a_store_that_has_not_heard_for_too_long_says_nothing_old(lookup: Lookup
     assert str(stale[0].allowed).endswith("known are those up to 2013-07-13 00:00")
 
 
+def door_that(missing: str, default: float | None = None) -> Door:
+    """Return the door of a model that learned from one feature of planes, and what it does with a null there."""
+    rule = ColumnRule("plane_seats", Kind.NUMERIC, missing, "accept", 2.0, 450.0, default=default)  # type: ignore[arg-type]
+    columns = Columns("seats", "1", "ab" * 32, "binary", {"plane_seats": "numeric"}, SPEC.key, SPEC.time.column)
+    return Door(columns, Contract((rule,)), {})
+
+
+def body_of(**changes: Any) -> bytes:
+    (asked, *_) = entities(START, END)
+    return json.dumps({"entities": [asked | changes]}).encode()
+
+
+@pytest.mark.parametrize(("missing", "default", "taken"), [("accept", None, None), ("default", 150.0, 150.0)])
+def test_the_contract_takes_a_null_or_a_default_for_an_unknown_entity_and_the_record_says_so(
+    lookup: Lookup, missing: str, default: float | None, taken: float | None
+) -> None:
+    admitted = lookup.admit(door_that(missing, default), body_of(tailnum="N0"), LATER)
+
+    assert admitted.rows == [(taken,)]
+    assert str(admitted.matrix[0, 0]) == str(float("nan") if taken is None else taken)
+    said = [(flaw.rule, flaw.refused) for flaw in admitted.flaws[0]]
+    assert said == [*([("null", False)] if default else []), ("unknown entity", False)]
+
+
+def test_the_contract_refuses_an_unknown_entity_and_the_log_says_why(lookup: Lookup) -> None:
+    with pytest.raises(TurnedAwayError) as refused:
+        lookup.admit(door_that("refuse"), body_of(tailnum="N0"), LATER)
+
+    (row,) = refused.value.rows
+    assert [(flaw.column, flaw.rule, flaw.refused) for flaw in row.flaws] == [
+        ("plane_seats", "null", True),
+        ("plane_seats", "unknown entity", False),
+    ]
+    assert refused.value.status == 422
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -114,8 +155,6 @@ def test_a_store_that_has_not_heard_for_too_long_says_nothing_old(lookup: Lookup
     ],
 )
 def test_a_request_that_cannot_be_looked_up_is_told_why(lookup: Lookup, change: dict[str, Any], message: str) -> None:
-    import json
-
     (asked, *_) = entities(START, END)
     asked = {name: value for name, value in (asked | change).items() if value is not ...}
 

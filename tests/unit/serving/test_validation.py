@@ -56,6 +56,27 @@ def same(one: Admitted, other: Admitted) -> bool:
     )
 
 
+@pytest.mark.parametrize("others", [0, 1, 20])
+def test_a_null_is_taken_for_its_default_and_told(others: int) -> None:
+    rules = (
+        ColumnRule("seats", Kind.NUMERIC, "default", "accept", 2.0, 450.0, default=150.0),
+        ColumnRule("zone", Kind.CATEGORICAL, "default", "accept", categories=("east", "west"), default="west"),
+    )
+    columns = Columns("seats", "1", "ab" * 32, "binary", {"seats": "numeric", "zone": "categorical"}, "", "")
+    door = Door(columns, Contract(rules), {"zone": ["east", "west"]})
+    rows = [{"seats": None, "zone": None}, *[{"seats": 9.0, "zone": "east"}] * others]
+
+    admitted = door.admit(json.dumps({"rows": rows}).encode(), micros(NOW))
+
+    assert admitted.rows == [(150.0, "west"), *[(9.0, "east")] * others]
+    assert admitted.matrix.tolist() == [[150.0, 1.0], *[[9.0, 0.0]] * others]
+    assert [(flaw.column, flaw.rule, flaw.allowed) for flaw in admitted.flaws.pop(0)] == [
+        ("seats", "null", "a value; 150.0 was taken"),
+        ("zone", "null", "a value; west was taken"),
+    ]
+    assert admitted.flaws == {}
+
+
 def test_a_clean_row_is_let_in_as_it_is() -> None:
     admitted = admit(ROW)
 
