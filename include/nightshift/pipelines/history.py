@@ -6,6 +6,8 @@ from datetime import datetime
 from typing import Any
 
 from nightshift.ledger import Entry, Kind
+from nightshift.pipelines.work import Work
+from nightshift.registry.release import Release
 
 NOBODY = "nobody named"
 UNTOLD = "found in its place by the next; a promotion was killed half way, or the alias was moved by hand"
@@ -59,6 +61,21 @@ def _reign(entry: Entry, certificate: str | None) -> Reign:
 
 def _said(entry: Entry) -> str:
     return "identical" if entry.body["identical"] else f"differs: {entry.body['first_difference']}"
+
+
+def champion_or_last(work: Work) -> Release | None:
+    """Return the champion; where the alias is gone, the newest one the ledger tells of that is still registered.
+
+    An alias or a version that somebody removed in MLflow opens no gate: what is
+    built next is held to the champion that was known, not waved through as if it
+    were the first. None only if there never was one, or none of them is left.
+    """
+    champion = work.registry.champion(work.spec.name)
+    if champion is not None:
+        return champion
+    told = [reign.version for reign in reigns(work.ledger.entries(work.spec.name))]
+    held = {release.version: release for release in work.registry.versions(work.spec.name)} if told else {}
+    return next((held[version] for version in reversed(told) if version in held), None)
 
 
 def stray(entries: Sequence[Entry], champion: str | None) -> str | None:

@@ -15,6 +15,7 @@ from nightshift.model.train import TrainedModel
 from nightshift.model.train import train as fit
 from nightshift.pipelines.expect import FILE as EXPECTED
 from nightshift.pipelines.expect import Expected
+from nightshift.pipelines.history import champion_or_last
 from nightshift.pipelines.output import OUTPUT, label_kind, output_of
 from nightshift.pipelines.request import BuildRequest
 from nightshift.pipelines.window import whole_windows
@@ -145,7 +146,7 @@ def evaluate(work: Work) -> Outcome:
 
 
 def _champion(work: Work) -> Champion | None:
-    release = work.registry.champion(work.spec.name)
+    release = champion_or_last(work)
     if release is None:
         return None
     opened = open_package(work.registry.fetch(work.spec.name, release.version))

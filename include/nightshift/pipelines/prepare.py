@@ -21,6 +21,7 @@ from nightshift.lineage.environment import Environment, read_environment
 from nightshift.lineage.record import Lineage
 from nightshift.model.package import open_package
 from nightshift.pipelines.definitions import changed_under_champions
+from nightshift.pipelines.history import champion_or_last
 from nightshift.pipelines.recipe import recipe, recipe_to_learn, service_of
 from nightshift.pipelines.request import BuildRequest, Cause, outside_calendar
 from nightshift.pipelines.standing import blocked_days
@@ -131,7 +132,7 @@ def snapshot(work: Work) -> Outcome:
 
 def _refuse_broken_days(work: Work, source: Source, days: Sequence[date]) -> None:
     """Hold the new days, as features, to what the champion learned from: faults stop here, honest drift does not."""
-    spec, champion = work.spec, work.registry.champion(work.spec.name)
+    spec, champion = work.spec, champion_or_last(work)
     if champion is None or not days:
         return
     start, end = (datetime(day.year, day.month, day.day, tzinfo=UTC) for day in (min(days), max(days)))

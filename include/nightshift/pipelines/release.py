@@ -179,10 +179,10 @@ def _give_way_to_a_person(work: Work, version: str) -> None:
 
 
 def _champion_before(work: Work, version: str) -> str | None:
-    """Return who answered before this version; an earlier try may have moved the alias and not told the ledger."""
+    """Return who answered before this version: the ledger knows where an earlier try moved the alias, or it is gone."""
     champion = work.registry.champion(work.spec.name)
-    if champion is None or champion.version != version:
-        return champion.version if champion else None
+    if champion is not None and champion.version != version:
+        return champion.version
     others = [entry.body["version"] for entry in work.ledger.entries(work.spec.name, EntryKind.PROMOTION)]
     return next((other for other in reversed(others) if other != version), None)
 

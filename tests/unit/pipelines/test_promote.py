@@ -1,5 +1,6 @@
 """A version goes live by hand only after its preflight, with who and why, and builds wait until a person says go on."""
 
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,12 +13,14 @@ from factories.model import reseal, rides
 from factories.nights import OneRelease, rides_of, start_of, watched
 from factories.registry import version
 from factories.spine import a_day, a_ledger
+from nightshift.data.snapshot import write_table
 from nightshift.errors import PackageError, ReleaseError, RequestError, ReturnToSenderError
-from nightshift.files import canonical_json
+from nightshift.files import canonical_json, write_json
 from nightshift.ledger import Kind, Ledger
 from nightshift.pipelines import release
 from nightshift.pipelines.carding import decisions_on
 from nightshift.pipelines.history import stray
+from nightshift.pipelines.learn import evaluate
 from nightshift.pipelines.preflight import preflight
 from nightshift.pipelines.promote import previous, promote
 from nightshift.pipelines.request import Asked, BuildRequest, PromoteRequest
@@ -44,6 +47,9 @@ class Versions(OneRelease):
         if not (self._folder / version_).is_dir():
             raise ReleaseError(f"{model} has no version {version_}")
         return Release.of_version(version(int(version_)))
+
+    def versions(self, model: str) -> list[Release]:
+        return [self.version(model, folder.name) for folder in sorted(self._folder.glob("[0-9]*"))]
 
     def promote(self, model: str, version_: str, *, tags: Mapping[str, str]) -> None:
         (self._folder / "champion").write_text(version_)
@@ -233,6 +239,40 @@ def test_a_kill_between_alias_and_ledger_is_made_good_by_the_next_try(operators:
     assert (last.body["version"], last.body["before"]) == ("2", "3")
     assert "before it 3" in outcome.sentence
     assert stray(operators.ledger.entries("rides"), operators.champion) is None
+
+
+@pytest.mark.parametrize(
+    ("removed", "compared"), [((), "3"), (("3",), "2"), (("3", "2", "1"), None)], ids=["alias", "version", "all"]
+)
+def test_a_build_is_held_to_the_last_champion_though_alias_or_version_was_removed(
+    operators: Operators, removed: tuple[str, ...], compared: str | None
+) -> None:
+    fake = operators.nights.settings.releases / "fake"
+    for folder in fake.glob("[0-9]*"):
+        write_json(folder / "split.json", {"splits": {"validation": {"end": a_day(0).isoformat()}}})
+    work = operators.built("4")
+    shutil.copytree(fake / "3" / "package", work.run.file("package"))
+    for name, seed in (("train", 1), ("validation", 2), ("test", 3)):
+        write_table(work.run.file(f"splits/{name}.parquet"), rides(rows=600, seed=seed))
+    (fake / "champion").unlink()
+    for version_ in removed:
+        shutil.rmtree(fake / version_)
+
+    evaluate(work)
+
+    comparison = work.run.read("evaluation.json")["comparison"]
+    assert (comparison and comparison["version"]) == compared
+    assert (comparison and comparison["rows"]) == (600 if compared else None)
+
+
+def test_who_answered_before_is_told_though_the_alias_was_removed(operators: Operators) -> None:
+    work = operators.built("2", run_id="summer")
+    (operators.nights.settings.releases / "fake" / "champion").unlink()
+
+    outcome = release.promote(work)
+
+    assert operators.ledger.entries("rides", Kind.PROMOTION)[-1].body["before"] == "3"
+    assert "before it 3" in outcome.sentence
 
 
 def test_a_newer_build_at_work_is_not_overtaken(operators: Operators) -> None:
