@@ -68,6 +68,28 @@ async def test_those_who_wait_share_one_write(tmp_path: Path) -> None:
     await commit.close()
 
 
+async def test_callers_who_come_again_and_again_do_not_fall_into_groups_that_take_turns(tmp_path: Path) -> None:
+    writer, rounds = SlowWriter(tmp_path), 20
+    commit = GroupCommit(writer)
+
+    async def call_again_and_again(name: str) -> None:
+        for number in range(rounds):
+            await commit.append(columns(), data(f"{name}{number}"))
+            for _ in range(3):  # an answer has to leave, and the next request to come
+                await asyncio.sleep(0)
+
+    first = asyncio.create_task(call_again_and_again("a"))
+    await asyncio.sleep(0.01)  # its write has begun, so the other is too late for it
+    second = asyncio.create_task(call_again_and_again("b"))
+    await asyncio.sleep(0.01)
+    writer.go.set()
+    await asyncio.gather(first, second)
+
+    assert writer.writes <= rounds + 2  # taking turns, it would be twice as many
+    assert len(written(tmp_path)) == 2 * rounds
+    await commit.close()
+
+
 async def test_nobody_is_told_yes_before_the_disk_has_it(tmp_path: Path) -> None:
     writer = SlowWriter(tmp_path)
     commit = GroupCommit(writer)
