@@ -90,6 +90,8 @@ def _node_problems(node: Any) -> list[str]:
     for attribute in node.attribute:
         if attribute.HasField("g") or len(attribute.graphs):
             problems.append(f"attribute {attribute.name[:40]} holds a graph")
+        if attribute.HasField("sparse_tensor") or len(attribute.sparse_tensors):
+            problems.append(f"attribute {attribute.name[:40]} holds a sparse tensor")
         numbers = len(attribute.floats) + len(attribute.ints) + len(attribute.strings)
         if numbers > ATTRIBUTE_NUMBERS_MAX:
             problems.append(f"attribute {attribute.name[:40]} has {numbers:,} numbers")

@@ -286,6 +286,12 @@ def external_in_a_node(model: Any) -> None:
     model.graph.node[0].attribute.append(helper.make_attribute("nodes_values_as_tensor", tensor))
 
 
+def sparse_in_a_node(model: Any) -> None:
+    attribute = model.graph.node[0].attribute.add()
+    attribute.name, attribute.type = "nodes_values_as_tensor", onnx.AttributeProto.SPARSE_TENSOR
+    attribute.sparse_tensor.values.data_location = TensorProto.EXTERNAL
+
+
 def custom_operator(model: Any) -> None:
     model.graph.node.append(helper.make_node("Shell", [], ["x"], domain="evil.ops"))
 
@@ -311,6 +317,7 @@ def nested(model: Any) -> None:
     [
         (external, "has its data outside the file"),
         (external_in_a_node, "has its data outside the file"),
+        (sparse_in_a_node, "holds a sparse tensor"),
         (custom_operator, "operator evil.ops.Shell is not one of trees"),
         (oversized, "claims 4,611,686,018,427,387,904 numbers"),
         (function, "functions of its own"),
