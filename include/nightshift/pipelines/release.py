@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from nightshift.card import write_card
-from nightshift.errors import ReleaseError
+from nightshift.errors import ReleaseError, ReturnToSenderError
 from nightshift.files import read_json
 from nightshift.ledger import Kind as EntryKind
 from nightshift.lineage.record import Lineage
@@ -21,6 +21,7 @@ from nightshift.pipelines.request import BuildRequest
 from nightshift.pipelines.standing import pause
 from nightshift.pipelines.work import LEASE_LASTS, Outcome, Then, Work
 from nightshift.profile.contract import Contract
+from nightshift.registry.release import Release
 from nightshift.spec import ModelSpec
 
 EVIDENCE = (
@@ -38,7 +39,8 @@ def register(work: Work) -> Outcome:
     Raises
     ------
     ReturnToSenderError
-        With every box of the checklist that is not ticked.
+        With every box of the checklist that is not ticked; or if this lineage is
+        registered with another package, which nobody has judged here.
     """
     check_boxes(work)
     run, spec, request = work.run, work.spec, BuildRequest.of(work.run)
@@ -69,8 +71,18 @@ def register(work: Work) -> Outcome:
         inputs=_inputs(splits),
         run_name=work.run.path.name,
     )
+    _refuse_other_bytes(release, opened)
     run.write("release.json", release.to_json())
     return Outcome(f"version {release.version}" + ("" if lineage.reproducible else ", NOT REPRODUCIBLE"))
+
+
+def _refuse_other_bytes(release: Release, built: ModelPackage) -> None:
+    if release.package_digest != built.digest:
+        raise ReturnToSenderError([
+            f"{release} has the same lineage {release.lineage_digest} and package {release.package_digest}, built was "
+            f"{built.digest}: equal inputs must give equal bytes. Nothing goes live; `nightshift reproduce "
+            f"{release.model} {release.version}` names the first difference"
+        ])  # fmt: skip
 
 
 def rehearse(work: Work) -> Outcome:

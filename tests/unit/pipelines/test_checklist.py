@@ -11,15 +11,18 @@ import pytest
 
 from factories.lineage import run_git, write_files
 from factories.model import a_spec, rides
+from factories.registry import digest, version
 from factories.spine import a_day
 from nightshift.errors import ReturnToSenderError
 from nightshift.files import read_json, write_json
 from nightshift.pipelines.checklist import BOXES, check_boxes
 from nightshift.pipelines.rebuild import NoReleases
+from nightshift.pipelines.release import register
 from nightshift.pipelines.request import Asked
 from nightshift.pipelines.steps import begin, find_step
 from nightshift.pipelines.work import Work
 from nightshift.registry import ModelRegistry
+from nightshift.registry.release import Release
 from nightshift.runs import RunFolder
 from nightshift.settings import Settings, find_project
 
@@ -33,6 +36,14 @@ class FirstBuild(Work):
     @cached_property
     def registry(self) -> ModelRegistry:
         return NoReleases(self.settings.mlflow, self.settings.releases)
+
+
+class SecondBuild(Work):
+    """A build whose lineage is registered already."""
+
+    @cached_property
+    def registry(self) -> ModelRegistry:
+        return Twin(self.settings.mlflow, self.settings.releases)
 
 
 def a_work(project: Path) -> Work:
@@ -184,3 +195,20 @@ def test_nothing_else_may_be_allowed(project: Path) -> None:
     edit("request.json", allow_unreproducible=True)(work.run.path, project)
 
     assert any(reason.startswith("splits pinned") for reason in missing(project))
+
+
+class Twin(NoReleases):
+    """A registry that has the lineage already, with a package of its own."""
+
+    def register(self, model: str, package: Path, *_: Any, **about: Any) -> Release:
+        return Release.of_version(version(7))
+
+
+def test_a_lineage_that_is_registered_with_another_package_is_returned_to_sender(project: Path) -> None:
+    work = a_work(project)
+
+    with pytest.raises(ReturnToSenderError, match="equal inputs must give equal bytes") as refused:
+        register(SecondBuild(work.spec, work.run, work.settings))
+
+    assert digest("package") in str(refused.value)
+    assert not work.run.file("release.json").exists()
