@@ -8,6 +8,7 @@ from croniter import croniter
 from nightshift.alerts import Address, Level, Report, Told, deliver, tell
 from nightshift.errors import NightshiftError
 from nightshift.ledger import Kind, Ledger
+from nightshift.pipelines.freshness import report_stale
 from nightshift.pipelines.telling import links
 from nightshift.settings import Settings
 from nightshift.spec import ModelSpec, declared_names, find_spec
@@ -70,7 +71,9 @@ def _last(pipeline: str, task: str) -> tuple[tuple[str, str], ...]:
 
 
 def watch(settings: Settings, *, now: datetime, address: Address) -> list[str]:
-    """Look after all models: tell of nights that did not come, and send what waits; return what was done, a line each.
+    """Look after all models: tell of nights that did not come and of stale views, and send what waits.
+
+    Returns what was done, a line each.
 
     A declaration that cannot be read keeps nobody else from being looked after.
     """
@@ -78,12 +81,13 @@ def watch(settings: Settings, *, now: datetime, address: Address) -> list[str]:
     said = []
     for name in declared_names(settings.specs):
         try:
-            told = _look(settings, ledger, find_spec(settings.specs, name), now, address)
+            spec = find_spec(settings.specs, name)
+            told = [_look(settings, ledger, spec, now, address), *_stale(settings, spec, now, address)]
         except NightshiftError as error:
             LOGGER.error("%s was not looked after: %s", name, error)
             said.append(f"{name} was not looked after: {error}")
         else:
-            said += [f"{name}: {told.sentence}"] if told.alert else []
+            said += [f"{name}: {one.sentence}" for one in told if one.alert]
     waiting = deliver(settings.alerts, now=now, address=address)
     return said + [f"{count} wait for {channel}" for channel, count in waiting.items()]
 
@@ -105,6 +109,11 @@ def _look(settings: Settings, ledger: Ledger, spec: ModelSpec, now: datetime, ad
         links=links(settings, spec.name, dag=f"monitor_{spec.name}"),
     )
     return tell(report, spec.alerts, folder=settings.alerts, address=address)
+
+
+def _stale(settings: Settings, spec: ModelSpec, now: datetime, address: Address) -> list[Told]:
+    report = report_stale(settings, spec, now=now)
+    return [tell(report, spec.alerts, folder=settings.alerts, address=address)] if report else []
 
 
 def missed_since(spec: ModelSpec, judged: list[datetime], *, now: datetime) -> datetime | None:
