@@ -9,6 +9,9 @@ import pandas as pd
 
 TOLERANCE = 1e-6
 """Relative above one, absolute below: what is lost on the way through JSON and single precision."""
+STALE = "values of earlier moments: the view is stale online"
+AGREED, AGREED_SHARE = 20, 0.05
+"""So many rows, and this share of all, have to agree before a moment for it to be the beginning of a fault."""
 MOST = 0.9
 """Share of the differing values that a cause must explain to be named."""
 
@@ -54,7 +57,8 @@ def skew(
         What was answered from, and what the offline join says, with ``key`` and ``columns``; ``joined`` is in the
         order of time. Rows that only one has are left out; of a key that was logged twice the last counts.
     entity_of
-        For each column that comes of a view, the column that names its entity: what is stale was true before.
+        For each column that comes of a view, the column that names its entity (looked at if it is there): what is
+        stale was true before.
 
     Returns
     -------
@@ -87,15 +91,25 @@ def _differs(logged: "pd.Series[Any]", joined: "pd.Series[Any]") -> "pd.Series[b
 def _looks_like(both: pd.DataFrame, name: str, differs: "pd.Series[bool]", entity: str | None) -> str:
     """Return the plainest cause that explains nearly all values that differ; empty if there is none."""
     logged, joined = both.loc[differs, f"{name}_logged"], both.loc[differs, name]
+    stood_still = entity is not None and _began(differs)
     if logged.isna().mean() >= MOST:
-        return "nothing was known online"
+        return STALE if stood_still else "nothing was known online"
     if pd.api.types.is_numeric_dtype(joined) and pd.api.types.is_numeric_dtype(logged):
         found = _unit(logged, joined) or _clock(logged, joined)
         if found:
             return found
-    if entity is not None and _were_true_before(both, name, differs, entity):
-        return "values of earlier moments: the view is stale online"
+    if stood_still or (entity in both and _were_true_before(both, name, differs, str(entity))):
+        return STALE
     return ""
+
+
+def _began(differs: "pd.Series[bool]") -> bool:
+    """Whether all was right up to a moment and mostly wrong from then on: no newer facts came.
+
+    Values alone do not show it: what leaves a span goes on leaving it while nothing new arrives.
+    """
+    first = int(differs.to_numpy().argmax())
+    return first >= max(AGREED, AGREED_SHARE * len(differs)) and float(differs.iloc[first:].mean()) >= 0.5
 
 
 def _unit(logged: "pd.Series[float]", joined: "pd.Series[float]") -> str:

@@ -70,5 +70,4 @@ def _compare(work: Work, service: Service) -> SkewReport:
     rows = pd.read_parquet(work.run.file("window.parquet"))
     logged: Any = rows[rows["key"].notna()].rename(columns={"key": spec.key})
     entities = {name: service.key_of(view) for view, part in service.views.items() for name in part.features}
-    known = {name: key for name, key in entities.items() if key in joined.columns}
-    return compare(logged, joined, key=spec.key, columns=list(spec.features), entity_of=known)
+    return compare(logged, joined, key=spec.key, columns=list(spec.features), entity_of=entities)
