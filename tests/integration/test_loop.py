@@ -5,6 +5,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,7 +15,9 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from factories.browser import PATIENCE_MS, Person, a_browser, needs_chromium, start
+from nightshift.alerts import open_incidents
 from nightshift.demo.replay import ask, callers_entities
+from nightshift.errors import ServiceError
 from nightshift.ledger import Kind, Ledger
 from nightshift.lineage.code import read_code
 from nightshift.pipelines.materialise import bring_online
@@ -114,6 +117,35 @@ def judged(built: DagRun, api: AirflowApi, settings: Settings, conf: dict[str, b
     return api.wait(run, seconds=SECONDS)
 
 
+@contextmanager
+def another(settings: Settings, user: str) -> Iterator[AirflowApi]:
+    """Yield the API as another of the users that ``make up`` made."""
+    password = json.loads((settings.state / "airflow" / "secrets" / "passwords.json").read_text())[user]
+    with AirflowApi(settings.airflow, user=user, password=password) as api:
+        yield api
+
+
+def asked(about: DagRun, api: AirflowApi, dag: str) -> DagRun:
+    """Return a run of ``dag`` that waits for a person's yes to what ``about`` has built."""
+    api.wait_for_dags({dag}, seconds=120)
+    run = api.trigger(dag, conf={}, run_id=about.run_id)
+    api.wait_for_task(run, "approve", "awaiting_input", seconds=120)
+    return run
+
+
+def _asked_again(api: AirflowApi, run: DagRun, settings: Settings) -> str:
+    """Return what people were told of the task that asks anew."""
+    deadline = time.monotonic() + 120
+    while api.tasks(run)["approve"] != "awaiting_input" or len(told := _facts(settings)) < 2:
+        assert time.monotonic() < deadline, api.tasks(run)
+        time.sleep(0.5)
+    return told[0]
+
+
+def _facts(settings: Settings) -> tuple[str, ...]:
+    return open_incidents(settings.alerts, MODEL)["approval"].facts
+
+
 def _wait_until_served(settings: Settings) -> None:
     httpx.post(f"{settings.serving}/v1/models/{MODEL}/reload", timeout=60).raise_for_status()
 
@@ -133,6 +165,31 @@ def test_a_promoted_release_carries_its_lineage(built: DagRun, settings: Setting
 
     assert promotion.body["version"] == "1"
     assert promotion.end == AS_OF
+
+
+def test_a_person_is_asked_with_the_evidence_and_a_no_without_a_reason_is_asked_for_again(
+    built: DagRun, api: AirflowApi, settings: Settings
+) -> None:
+    run = asked(built, api, "ask_flight_delay")
+    first = api.question(run, "approve")
+    with another(settings, "viewer") as viewer, pytest.raises(ServiceError, match="403"):
+        viewer.answer(run, "approve", "Approve", reason="I may not")
+    with another(settings, "operator") as operator:
+        operator.answer(run, "approve", "Refuse", reason=None)
+        second = _asked_again(api, run, settings)
+        operator.answer(run, "approve", "Approve", reason="looks right")
+
+    run = api.wait(run, seconds=120)
+
+    said = [entry.body for entry in Ledger(settings.ledger).entries(MODEL, Kind.APPROVAL)]
+    assert api.tasks(run) == {"approve": "success", "promote": "success"}, api.failure(run)
+    assert [(body["by"], body["answer"], body["version"]) for body in said] == [
+        ("operator", "void", "1"), ("operator", "approved", "1"),
+    ]  # fmt: skip
+    assert "started by admin" in first
+    assert "There is none: this is the first version" in first
+    assert second == "an answer did not count: operator refused it and did not say why; a no needs a reason"
+    assert "approval" not in open_incidents(settings.alerts, MODEL)
 
 
 def test_the_scheduler_runs_a_monitor_that_judges_a_replayed_week(
@@ -163,6 +220,16 @@ def test_who_waits_goes_on_with_the_verdict_although_its_triggerer_was_killed(
     assert run.state == "success", api.failure(run)
     assert (found["answer"], found["entry"]) == ("go on", entry.id)
     assert api.link(run, "wait", "Ledger") == f"/nightshift/models/{MODEL}/ledger?before={entry.id + 1}"
+
+
+def test_a_run_that_takes_too_long_is_told_of_while_it_goes_on(waiting: DagRun, settings: Settings) -> None:
+    deadline = time.monotonic() + 120
+    while not (told := open_incidents(settings.alerts, MODEL).get("score late")):
+        assert time.monotonic() < deadline, "nobody was told"
+        time.sleep(0.5)
+
+    assert told.title == f"{MODEL}: score_{MODEL} is not over yet"
+    assert told.facts == (f"run {waiting.run_id}",)
 
 
 def test_the_runs_page_shows_verdict_and_decision(judged: DagRun, api: AirflowApi, settings: Settings) -> None:
@@ -378,6 +445,38 @@ def test_the_form_of_a_build_refuses_a_wrong_value_and_takes_a_right_one(operato
     start(form)
     run = api.wait_for_run(f"build_{MODEL}", lambda run: run.conf.get("reason") == "asked by a form", seconds=60)
     assert run.conf["as_of"] == "2013-05-01"
+
+
+@needs_chromium
+@pytest.mark.parametrize(
+    ("dag", "option", "said", "promotes"),
+    [
+        ("ask_flight_delay", "Refuse", "refused", "skipped"),
+        ("ask_again_flight_delay", "Approve", "approved", "success"),
+    ],
+)
+def test_an_operator_reads_the_evidence_and_answers_in_the_browser(
+    operator: Person,
+    second: DagRun,
+    api: AirflowApi,
+    settings: Settings,
+    dag: str,
+    option: str,
+    said: str,
+    promotes: str,
+) -> None:
+    run = asked(second, api, dag)
+
+    operator.page.goto(f"{settings.airflow}/dags/{dag}/runs/{run.run_id}/tasks/approve/required_actions")
+    expect(operator.page.get_by_text("Beside the champion, version 1")).to_be_visible(timeout=PATIENCE_MS)
+    operator.page.locator("#element_reason").fill(f"{option} after a look")
+    operator.page.get_by_test_id(f"hitl-option-{option}").click()
+    run = api.wait(run, seconds=120)
+
+    answer = Ledger(settings.ledger).entries(MODEL, Kind.APPROVAL)[-1].body
+    assert api.tasks(run) == {"approve": "success", "promote": promotes}, api.failure(run)
+    assert (answer["answer"], answer["by"]) == (said, "operator")
+    assert (answer["version"], answer["reason"]) == ("2", f"{option} after a look")
 
 
 @needs_chromium

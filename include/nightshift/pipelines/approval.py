@@ -64,6 +64,12 @@ def settle(work: Work, response: Response) -> tuple[Said, Outcome]:
     return said, Outcome(sentence)
 
 
+def voids(work: Work) -> list[str]:
+    """Return why earlier answers to the same question did not count, oldest first; empty if there were none."""
+    answers = [one.body for one in of_kind(work.ledger.entries(work.spec.name), Kind.APPROVAL)]
+    return [body["reason"] for body in answers if body["run"] == work.holder and body["answer"] == Said.VOID]
+
+
 def _why_void(spec: ModelSpec, response: Response, starters: Sequence[str]) -> str:
     """Return why an answer cannot count; empty if it can. That nobody answered is an answer."""
     if response.user is None:

@@ -5,9 +5,8 @@ from typing import Any
 
 from nightshift.ledger import Kind
 from nightshift.lineage.record import Lineage
-from nightshift.pipelines.approval import Said, asked_by, started_by
+from nightshift.pipelines.approval import asked_by, started_by
 from nightshift.pipelines.request import BuildRequest
-from nightshift.pipelines.standing import of_kind
 from nightshift.pipelines.work import Work
 from nightshift.verdict import Verdict
 
@@ -19,16 +18,8 @@ def subject(work: Work) -> str:
 
 def evidence(work: Work) -> str:
     """Return why it was built, how it does beside the champion on the same rows, and what is proven of it."""
-    parts = [*_void(work), *_cause(work), *_gates(work), *_comparison(work), *_weakest(work), *_proof(work)]
+    parts = [*_cause(work), *_gates(work), *_comparison(work), *_weakest(work), *_proof(work)]
     return "\n".join(parts) + "\n"
-
-
-def _void(work: Work) -> Iterator[str]:
-    """Yield what was wrong with earlier answers to the same question."""
-    answers = [one.body for one in of_kind(work.ledger.entries(work.spec.name), Kind.APPROVAL)]
-    for body in answers:
-        if body["run"] == work.holder and body["answer"] == Said.VOID:
-            yield f"> **An answer did not count.** {_text(body['reason'])}.\n"
 
 
 def _cause(work: Work) -> Iterator[str]:

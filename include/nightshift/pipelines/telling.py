@@ -9,6 +9,7 @@ from nightshift.alerts import Level, Report, Told, tell
 from nightshift.errors import UnavailableError
 from nightshift.governor import Decision, Rule
 from nightshift.ledger import Entry, Kind
+from nightshift.pipelines.approval import voids
 from nightshift.pipelines.history import stray
 from nightshift.pipelines.request import MonitorRequest
 from nightshift.pipelines.standing import of_kind
@@ -44,16 +45,22 @@ def alert(work: Work) -> Outcome:
 
 
 def waits_for_approval(work: Work, question: str, *, link: str) -> Told:
-    """Tell people that a release waits for their yes, and where to say it."""
-    spec = work.spec
+    """Tell people that a release waits for their yes, where to say it, and why an answer did not count.
+
+    Airflow keeps the words with which a task asked first, so that a second try cannot say it there.
+    """
+    spec, void = work.spec, voids(work)
     report = Report(
         model=spec.name,
         thing="approval",
-        level=Level.NOTICE,
+        level=Level.SERIOUS if void else Level.NOTICE,
         title=f"{spec.name}: {question}",
-        key=work.holder,
+        key=f"{work.holder}, {len(void)} void",
         at=work.now(),
-        facts=(f"without an answer within {spec.approval.expires / timedelta(days=1):g} days the champion stays",),
+        facts=(
+            *(f"an answer did not count: {why}" for why in void[-1:]),
+            f"without an answer within {spec.approval.expires / timedelta(days=1):g} days the champion stays",
+        ),
         to_do=("read the evidence and answer",),
         links=(("Answer", link),),
     )

@@ -142,6 +142,15 @@ class AirflowApi:
         links: dict[str, str | None] = self._call("GET", f"{_task(run, task)}/links")["extra_links"]
         return links.get(name)
 
+    def question(self, run: DagRun, task: str) -> str:
+        """Return what a task that waits for a person's answer shows, in Markdown."""
+        return str(self._call("GET", f"{_task(run, task)}/-1/hitlDetails")["body"])
+
+    def answer(self, run: DagRun, task: str, option: str, **fields: str | None) -> None:
+        """Answer a task that waits for a person, as the one who is signed in."""
+        body = {"chosen_options": [option], "params_input": fields}
+        self._call("PATCH", f"{_task(run, task)}/-1/hitlDetails", body)
+
     def log(self, run: DagRun, task: str, *, attempt: int = 1) -> str:
         """Return what a task said, errors with their words, for messages."""
         content = self._call("GET", f"{_task(run, task)}/logs/{attempt}?full_content=true")["content"]

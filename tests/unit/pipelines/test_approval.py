@@ -24,6 +24,7 @@ from nightshift.pipelines.approval import Response, Said, may_go_live_by, settle
 from nightshift.pipelines.evidence import evidence, subject
 from nightshift.pipelines.release import promote
 from nightshift.pipelines.request import Asked, BuildRequest, Cause
+from nightshift.pipelines.telling import waits_for_approval
 from nightshift.pipelines.work import Then, Work
 from nightshift.registry import ModelRegistry
 from nightshift.registry.release import Release
@@ -189,15 +190,20 @@ def test_no_answer_in_time_keeps_the_champion(work: Asking) -> None:
         ({"approvers": ["bob"]}, NO("ada"), "ada is none of the approvers: bob"),
     ],
 )
-def test_an_answer_that_does_not_count_is_kept_shown_and_asked_for_again(
+def test_an_answer_that_does_not_count_is_kept_told_and_asked_for_again(
     tmp_path: Path, approval: dict[str, Any], response: Response, why: str
 ) -> None:
     work = a_build(tmp_path, declared(**approval))
+    first = waits_for_approval(work, subject(work), link="http://here")
 
     said, _ = settle(work, response)
+    second = waits_for_approval(work, subject(work), link="http://here")
 
     assert (said, promote(work).then) == (Said.VOID, Then.SKIP)
-    assert f"> **An answer did not count.** {why}." in evidence(work)
+    assert first.alert
+    assert second.alert
+    assert "did not count" not in first.alert.text
+    assert f"- an answer did not count: {why}\n" in second.alert.text
     assert settle(work, YES("bob"))[0] is Said.APPROVED
     assert unapproved(work.ledger.entries("rides"), "2", work.holder) is None
 
