@@ -5,7 +5,7 @@
 Historical: flight_delay's weather and airlines' history joined to every flight
 of 2013, and to ten and thirty years like it, by Feast as a build does it, and by
 one hand-written DuckDB query with ASOF joins on the same tables in memory; they
-take turns, and have to agree in every value. Online: one row at a time from
+take turns, and have to agree in all the query answers. Online: one row at a time from
 SQLite and from a Redis server of its own (if ``redis-server`` is installed),
 beside a bare read of the same rows with the same client, and what a row asked by
 keys costs more than the same row sent whole.
