@@ -178,6 +178,7 @@ def _tell_what_stands(stage: Stage, console: Console) -> None:
     helped = [entry.body["sentence"] for entry in entries if entry.kind is Kind.HELP]
     if helped:
         console.print(helped[-1], highlight=False)
+    console.print("weeks that the story leaves out were never judged, and the page *Models* says so", highlight=False)
     console.print(f"every window tells all: [bold]nightshift why {name} {SPOILT:%Y-%m-%d}[/]")
 
 
