@@ -78,6 +78,7 @@ def signals_of(run: RunFolder) -> dict[str, Any]:
             column["column"]: {name: column[name] for name in ("psi", "effect", "status")}
             for column in drift["inputs"]["columns"][:NAMED]
         }
+        found["courses"] = drift.get("courses", [])
     if run.file("performance.json").exists():
         measured = run.read("performance.json")
         found |= {name: measured["measured"][name] for name in ("labelled", "coverage")}

@@ -32,7 +32,7 @@ GAPS_MAX = 2
 """Windows are read together unless what lies between them would make that so many times the rows."""
 LOOKED_AT = ("collect", "profile", "validate", "compare")
 JUDGED = ("performance", "judge")
-KEPT = ("window.json", "window.parquet", "profile.json", "quality.json", "drift.json")
+KEPT = ("window.json", "window.parquet", "profile.json", "quality.json", "drift.json", "baselines.json")
 
 
 def look_back(work: Work) -> Outcome:

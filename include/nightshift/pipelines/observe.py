@@ -6,6 +6,7 @@ import pandas as pd
 
 from nightshift.files import read_json
 from nightshift.model.package import ModelPackage, open_package
+from nightshift.pipelines.courses import since_when
 from nightshift.pipelines.movement import moved
 from nightshift.pipelines.output import OUTPUT, logged_output
 from nightshift.pipelines.request import Cause, MonitorRequest, outside_calendar
@@ -68,14 +69,18 @@ def validate(work: Work) -> Outcome:
 
 
 def compare(work: Work) -> Outcome:
-    """Measure how far inputs and answers have moved from the reference; write ``drift.json``."""
+    """Measure how far inputs and answers have moved, and since when; write ``drift.json`` and ``baselines.json``."""
     if has_too_few(work):
         return Outcome("too few rows to compare")
     release, current = _package(work), work.run.read("profile.json")
     importance = _evidence(work, "training.json")["importance"]
     inputs, output = moved(release.profile, current, importance=importance, policy=work.spec.monitor)
-    work.run.write("drift.json", {"format": 1, "inputs": inputs.to_json(), "output": output.to_json()})
-    speaking = [check for check in (*output.checks, *inputs.checks) if check.status is not Status.HEALTHY]
+    since = since_when(work, {"inputs": inputs, "output": output}, release.profile, current)
+    content = {part: report.to_json() for part, report in since.reports.items()}
+    work.run.write("drift.json", {"format": 1, **content, "courses": [course.to_json() for course in since.courses]})
+    work.run.write("baselines.json", since.baselines)
+    checks = (*since.reports["output"].checks, *since.reports["inputs"].checks)
+    speaking = [check for check in checks if check.status is not Status.HEALTHY]
     return Outcome(_sentences(speaking) or "nothing has moved that matters")
 
 

@@ -95,6 +95,7 @@ def _signals(signals: Mapping[str, Any]) -> Iterator[str]:
     if "drift" in signals:
         most = ", ".join(f"{name} {one['psi']:.2f}" for name, one in signals["columns"].items())
         yield f"  drift {signals['drift']:.3f}, of the answers {signals['output_drift']:.3f}; PSI: {most}"
+    yield from (f"  {_beside(course)}" for course in signals.get("courses", ()))
     if "realised" in signals:
         yield f"  labels: {signals['labelled']:,} known, {signals['coverage']:.0%} of the mature cohort"
     for what in ("realised", "estimated"):
@@ -104,6 +105,14 @@ def _signals(signals: Mapping[str, Any]) -> Iterator[str]:
                 f", was off by {error:+.4f} where labels are known" if what == "estimated" and error is not None else ""
             )
             yield f"  {name} {what}: {metric['value']:.4f} ({metric['low']:.4f} to {metric['high']:.4f}){off}"
+
+
+def _beside(course: Mapping[str, Any]) -> str:
+    """Say how far a column is from each baseline that is known."""
+    known = {"training": course["training"], "the windows before": course["trailing"]}
+    known |= {"the same weekday before": course["same_weekday"]}
+    far = ", ".join(f"{size:.2f} from {name}" for name, size in known.items() if size is not None)
+    return f"{course['column']} ({course['measure']}): {far}; {course['onset']}"
 
 
 def _judgement(entry: Entry) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Which column moved when: one cell for each column and window."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from os.path import normpath
 from pathlib import Path
@@ -11,7 +11,7 @@ from nightshift.errors import NightshiftError
 from nightshift.files import read_json
 from nightshift.ledger import Entry
 from nightshift.settings import Settings
-from nightshift.verdict import Status
+from nightshift.verdict import SEVERITY, Status
 from nightshift.views.night import Night, columns_of
 
 KEPT_IN_MEMORY = 4096
@@ -63,11 +63,21 @@ def heat_map(settings: Settings, windows: Sequence[Entry]) -> HeatMap:
     """
     reports = [_report(settings, entry) for entry in windows]
     told = [
-        report or {name: Cell.of(cell) for name, cell in columns_of(entry).items()}
+        _as_judged(report or {name: Cell.of(cell) for name, cell in columns_of(entry).items()}, entry)
         for report, entry in zip(reports, windows, strict=True)
     ]
     rows = {name: tuple(cells.get(name) for cells in told) for name in _by_effect(told)}
     return HeatMap(tuple(Night.of(entry) for entry in windows), rows, all(report is not None for report in reports))
+
+
+def _as_judged(cells: Mapping[str, Cell], entry: Entry) -> dict[str, Cell]:
+    """Return the cells with the worst word that the verdict has for each: skew and contract speak of columns too."""
+    found = dict(cells)
+    for check in entry.body["verdict"]["checks"]:
+        cell, status = found.get(check["subject"]), Status(check["status"])
+        if cell and SEVERITY.index(status) > SEVERITY.index(cell.status):
+            found[check["subject"]] = replace(cell, status=status)
+    return found
 
 
 def folder_of(settings: Settings, entry: Entry) -> Path:

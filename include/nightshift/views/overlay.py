@@ -55,7 +55,8 @@ class Overlay:
     """Shares of the known values by bar, before and now; ``labels`` name the bars, ``beyond`` is left out of them.
 
     ``edges`` are those of the bars of a numeric column, one more than bars;
-    empty where a bar is one value or one name.
+    empty where a bar is one value or one name. ``weeks`` and ``trailing`` are of
+    the windows before, empty and none where the column did not speak.
     """
 
     column: str
@@ -66,6 +67,8 @@ class Overlay:
     beyond: tuple[float, float]
     reference: Side
     window: Side
+    weeks: tuple[float, ...] = ()
+    trailing: Side | None = None
 
     @property
     def bars(self) -> list[tuple[str, float, float]]:
@@ -79,17 +82,20 @@ def overlay_of(settings: Settings, entry: Entry, column: str) -> Overlay | None:
     The reference is the profile in the package of the version that answered the
     window; a package that is not on this machine is fetched from the registry.
     """
-    window = _window(settings, entry)
+    window = _of_run(settings, entry, "profile.json")
+    weeks = _of_run(settings, entry, "baselines.json").get("trailing", {}).get(column)
     reference = _reference(settings, entry.model, str(entry.body["version"]))
     for part in ("inputs", "output"):
-        sides = [whole.get(part, {}).get("columns", {}).get(column) for whole in (reference, window)]
-        if all(sides):
-            return overlay(column, *sides)
+        before, now = (whole.get(part, {}).get("columns", {}).get(column) for whole in (reference, window))
+        if before and now:
+            return overlay(column, before, now, weeks)
     return None
 
 
-def overlay(column: str, reference: Mapping[str, Any], window: Mapping[str, Any]) -> Overlay:
-    """Return one column of two profiles, as JSON holds them, on the same bars.
+def overlay(
+    column: str, reference: Mapping[str, Any], window: Mapping[str, Any], weeks: Mapping[str, Any] | None = None
+) -> Overlay:
+    """Return one column of two profiles, as JSON holds them, on the same bars; ``weeks`` is that of the windows before.
 
     Examples
     --------
@@ -102,21 +108,26 @@ def overlay(column: str, reference: Mapping[str, Any], window: Mapping[str, Any]
     >>> overlay("colour", before, now).now
     (0.5, 0.0, 0.5)
     """
+    sides = [side for side in (reference, window, weeks) if side]
     edges: tuple[float, ...] = ()
     if "counts" in reference:
-        labels, shares = _names(reference["counts"], window["counts"])
-    elif _is_few(reference) and _is_few(window):
-        labels, shares = _values(reference["often"], window["often"])
+        labels, shares = _names([side["counts"] for side in sides])
+    elif all(map(_is_few, sides)):
+        labels, shares = _values([side["often"] for side in sides])
     else:
-        edges, labels, shares = _histogram(reference, window)
-    before, now = shares
+        edges, labels, shares = _histogram(sides)
+    before, now, *rest = shares
     beyond = (_beyond(reference, before), _beyond(window, now))
-    return Overlay(column, labels, edges, before, now, beyond, Side.of(reference), Side.of(window))
+    facts = Side.of(reference), Side.of(window)
+    return Overlay(
+        column, labels, edges, before, now, beyond, *facts, rest[0] if rest else (), Side.of(weeks) if weeks else None
+    )
 
 
-def _window(settings: Settings, entry: Entry) -> dict[str, Any]:
+def _of_run(settings: Settings, entry: Entry, name: str) -> dict[str, Any]:
+    """Return what the run that judged a window wrote; nothing if it is not kept."""
     try:
-        found: dict[str, Any] = read_json(folder_of(settings, entry) / "profile.json")
+        found: dict[str, Any] = read_json(folder_of(settings, entry) / name)
     except (OSError, ValueError):
         return {}
     return found
@@ -149,22 +160,23 @@ def _beyond(column: Mapping[str, Any], shares: Sequence[float]) -> float:
     return max(0.0, 1 - sum(shares)) if _known(column) else 0.0
 
 
-Shares = tuple[tuple[float, ...], tuple[float, ...]]
+Shares = list[tuple[float, ...]]
 
 
-def _names(before: Mapping[str, int], now: Mapping[str, int]) -> tuple[tuple[str, ...], Shares]:
-    """Return the commonest names of both sides, those of the reference first."""
-    ways = [_share(before), _share(now)]
-    most = sorted(before.keys() | now.keys(), key=lambda name: (-max(way.get(name, 0.0) for way in ways), name))
+def _names(sides: Sequence[Mapping[str, int]]) -> tuple[tuple[str, ...], Shares]:
+    """Return the commonest names of reference and window, those of the reference first."""
+    ways = [_share(side) for side in sides]
+    names = sides[0].keys() | sides[1].keys()
+    most = sorted(names, key=lambda name: (-max(way.get(name, 0.0) for way in ways[:2]), name))
     shown = sorted(most[:CATEGORIES], key=lambda name: (-ways[0].get(name, 0.0), name))
-    first, second = (tuple(way.get(name, 0.0) for name in shown) for way in ways)
-    return tuple(shown), (first, second)
+    return tuple(shown), [tuple(way.get(name, 0.0) for name in shown) for way in ways]
 
 
-def _values(before: Mapping[str, int], now: Mapping[str, int]) -> tuple[tuple[str, ...], Shares]:
-    shown = sorted(before.keys() | now.keys(), key=float)
-    first, second = (tuple(way.get(name, 0.0) for name in shown) for way in (_share(before), _share(now)))
-    return tuple(f"{float(name):g}" for name in shown), (first, second)
+def _values(sides: Sequence[Mapping[str, int]]) -> tuple[tuple[str, ...], Shares]:
+    shown = sorted(set().union(*sides), key=float)
+    return tuple(f"{float(name):g}" for name in shown), [
+        tuple(way.get(name, 0.0) for name in shown) for way in map(_share, sides)
+    ]
 
 
 def _share(counts: Mapping[str, int]) -> dict[str, float]:
@@ -172,18 +184,16 @@ def _share(counts: Mapping[str, int]) -> dict[str, float]:
     return {name: count / total for name, count in counts.items()}
 
 
-def _histogram(before: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[tuple[float, ...], tuple[str, ...], Shares]:
-    """Return both sides on bars of one width; counts are spread evenly within the bins they were counted on."""
-    ends = [
-        one for side in (before, now) for one in (_quantile(side, TAIL), _quantile(side, 1 - TAIL)) if one is not None
-    ]
+def _histogram(sides: Sequence[Mapping[str, Any]]) -> tuple[tuple[float, ...], tuple[str, ...], Shares]:
+    """Return the sides on bars of one width; counts are spread evenly within the bins they were counted on."""
+    ends = [one for side in sides[:2] for one in (_quantile(side, TAIL), _quantile(side, 1 - TAIL)) if one is not None]
     if not ends:
-        return (), (), ((), ())
+        return (), (), [() for _ in sides]
     low, high = min(ends), max(ends)
     width = (high - low) / BARS or 1.0
     edges = tuple(low + width * place for place in range(BARS + 1))
-    first, second = (_spread(side, edges) for side in (before, now))
-    return edges, tuple(f"{left:.4g} – {right:.4g}" for left, right in pairwise(edges)), (first, second)
+    labels = tuple(f"{left:.4g} – {right:.4g}" for left, right in pairwise(edges))
+    return edges, labels, [_spread(side, edges) for side in sides]
 
 
 def _ends(column: Mapping[str, Any]) -> list[float]:

@@ -35,15 +35,19 @@ function overlay(canvas) {
   const told = data(canvas.dataset.from), { axis, options } = common();
   const isHistogram = told.edges.length > 0;
   const before = { label: `learned by version ${told.version}`, data: told.before, backgroundColor: colour("learned", 0.35) };
-  const now = { label: told.title, data: told.now };
+  const now = { label: told.title, data: told.now }, weeks = { label: "the windows before", data: told.weeks };
   if (isHistogram) {
     Object.assign(before, { type: "bar", grouped: false, barPercentage: 1, categoryPercentage: 1, order: 2 });
     Object.assign(now, {
       type: "line", stepped: "middle", pointRadius: 0, borderWidth: 2, order: 1, fill: "origin",
       borderColor: colour("now"), backgroundColor: colour("now", 0.12),
     });
+    Object.assign(weeks, {
+      type: "line", stepped: "middle", pointRadius: 0, borderWidth: 1.5, borderDash: [4, 3], order: 0, borderColor: colour("soft"),
+    });
   } else {
     Object.assign(before, { type: "bar", categoryPercentage: 0.8, barPercentage: 1 });
+    Object.assign(weeks, { type: "bar", categoryPercentage: 0.8, barPercentage: 1, backgroundColor: colour("soft", 0.6) });
     Object.assign(now, { type: "bar", categoryPercentage: 0.8, barPercentage: 1, backgroundColor: colour("now", 0.85) });
   }
   options.plugins.legend.reverse = isHistogram; // the order they are drawn in is not the order they are told in
@@ -52,7 +56,7 @@ function overlay(canvas) {
   if (isHistogram) x.ticks.callback = (place) => short(told.edges[place]);
   options.scales = { x, y: { ...axis, beginAtZero: true, ticks: { ...axis.ticks, callback: (share) => `${Number((100 * share).toPrecision(3))} %` } } };
   options.plugins.tooltip = { callbacks: { label: (item) => `${item.dataset.label}: ${percent(item.parsed.y)}` } };
-  return new Chart(canvas, { type: "bar", data: { labels: told.labels, datasets: [before, now] }, options });
+  return new Chart(canvas, { type: "bar", data: { labels: told.labels, datasets: told.weeks.length ? [before, weeks, now] : [before, now] }, options });
 }
 
 // Draws a line where another version went live.

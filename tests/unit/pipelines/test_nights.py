@@ -17,6 +17,7 @@ from nightshift.pipelines.rejudge import replay
 from nightshift.pipelines.request import Asked, MonitorRequest
 from nightshift.pipelines.situation import situation
 from nightshift.pipelines.steps import find_step
+from nightshift.pipelines.why import explain, lines
 from nightshift.spec import ModelSpec, with_policy
 from nightshift.verdict import Status, Verdict
 
@@ -495,3 +496,55 @@ def test_without_evidence_a_verdict_stays_and_the_page_says_so(tmp_path: Path) -
 
     assert not night["has_evidence"]
     assert night["policy"]["verdict"] == "BROKEN"
+
+
+# ---------------------------------------------------------------- since when
+
+
+def reason_of(nights: Nights, day: int, subject: str) -> str:
+    """Return the weightiest sentence about ``subject``."""
+    reasons = Verdict.from_json(nights.entry(day).body["verdict"]).reasons
+    return next(check.sentence for check in reasons if check.subject == subject)
+
+
+def test_a_movement_is_told_with_when_it_began(tmp_path: Path) -> None:
+    nights = watched(tmp_path)
+    live(nights, 20, 21, 22)
+    live(nights, 23, 24, **SICK)
+
+    first, second = (reason_of(nights, day, "distance") for day in (23, 24))
+    assert first.endswith("; suddenly, unlike the 3 windows before")
+    assert second.endswith(f"; since {start_of(23).day} {start_of(23):%b}")
+    courses = nights.entry(24).body["signals"]["courses"]
+    course = next(one for one in courses if one["column"] == "distance")
+    assert (course["onset"], course["since"]) == ("lasting", start_of(23).isoformat())
+    assert course["windows"] == 4
+    baselines = nights.work("night-24").run.read("baselines.json")
+    assert baselines["trailing"]["distance"]["rows"] == 4 * 400
+    told = list(lines(explain(nights.work("x").ledger.entries("rides"), nights.entry(24))))
+    (beside,) = [line for line in told if line.startswith("  distance (")]
+    assert beside.endswith("; lasting")
+    assert "from training, " in beside
+    assert "from the windows before" in beside
+
+
+def test_windows_of_another_version_or_length_are_no_baseline(tmp_path: Path) -> None:
+    nights = watched(tmp_path, versions=("1", "2"))
+    live(nights, 20, 21)
+    rows = rides_of(22, **SICK)
+    nights.ask(rows, version="2")
+    nights.tell(rides_of(22))
+
+    nights.judge(22)
+
+    assert nights.entry(22).body["signals"]["courses"] == []
+
+
+def test_a_quiet_night_reads_no_earlier_profile(tmp_path: Path) -> None:
+    nights = watched(tmp_path)
+    live(nights, 20)
+    (nights.settings.runs / "rides" / "monitor").joinpath("night-20", "profile.json").write_text("not json")
+
+    live(nights, 21)
+
+    assert status(nights, 21) == "HEALTHY"

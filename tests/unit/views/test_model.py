@@ -1,6 +1,7 @@
 """One model's page on real nights: windows that a real monitor judged, with what it left in its run folders."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from factories.nights import Nights, rides_of, start_of, watched
 from nightshift.errors import NightshiftError
 from nightshift.ledger import Entry, Kind
 from nightshift.pipelines.output import OUTPUT
-from nightshift.verdict import Status
+from nightshift.verdict import Check, Status
 from nightshift.views.heat import folder_of, heat_map
 from nightshift.views.model import ModelView, model_view
 from nightshift.views.reading import LedgerReader
@@ -54,6 +55,29 @@ def test_the_heat_map_has_a_cell_for_every_column_and_window(nights: Nights) -> 
     assert all(cell is not None for cells in view.heat.rows.values() for cell in cells)
     words = [cell.status for cell in view.heat.rows["distance"] if cell]
     assert words == [Status.HEALTHY, Status.BROKEN, Status.HEALTHY]
+
+
+def test_a_cell_wears_the_worst_word_that_was_said_of_its_column(nights: Nights) -> None:
+    entry = nights.entry(32)
+    skew = Check("skew", Status.BROKEN, "speed", "speed is not what training would have").to_json()
+    verdict = entry.body["verdict"]
+    told = replace(entry, body={**entry.body, "verdict": {**verdict, "checks": [skew, *verdict["checks"]]}})
+
+    heat = heat_map(nights.settings, [told])
+
+    assert [cell.status for cell in heat.rows["speed"] if cell] == [Status.BROKEN]
+    assert [cell.status for cell in heat.rows["zone"] if cell] == [Status.HEALTHY]
+
+
+def test_a_column_that_speaks_is_shown_beside_the_windows_before(nights: Nights) -> None:
+    view = seen(nights, window=nights.entry(31).id, column="distance")
+
+    assert view.column is not None
+    assert view.column.overlay is not None
+    assert len(view.column.overlay.weeks) == len(view.column.overlay.labels)
+    assert view.column.overlay.trailing is not None
+    assert view.column.overlay.trailing.missing < 0.2
+    assert view.column.overlay.window.missing > 0.6
 
 
 def test_a_cell_shows_both_distributions_and_what_was_said(nights: Nights) -> None:

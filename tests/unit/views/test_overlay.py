@@ -96,3 +96,25 @@ def test_of_many_names_the_commonest_of_either_side_are_shown() -> None:
     assert len(found.labels) == 24
     assert "new" in found.labels
     assert found.now[found.labels.index("new")] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "weeks", "kind"),
+    [
+        ([1.0, 1.0, 2.0, 10.0], [2.0, 3.0], [1.0, 3.0], Kind.NUMERIC),
+        ([value / 10 for value in range(1000)], [value / 20 for value in range(1000)], [1.0, 40.0], Kind.NUMERIC),
+        (["a", "a", "b"], ["c"], ["a", "c"], Kind.CATEGORICAL),
+    ],
+)
+def test_the_windows_before_are_on_the_same_bars(
+    before: list[Any], now: list[Any], weeks: list[Any], kind: Kind
+) -> None:
+    reference = FeatureProfile.of(before, kind)
+    window, others = (FeatureProfile.of(values, kind, bins_of=reference).to_json() for values in (now, weeks))
+    found = overlay("x", reference.to_json(), window, others)
+
+    assert len(found.weeks) == len(found.labels)
+    assert sum(found.weeks) == pytest.approx(1)
+    assert found.trailing is not None
+    assert found.trailing.rows == 2
+    assert overlay("x", reference.to_json(), window).weeks == ()
