@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from nightshift.model.answered import Predict
+from nightshift.pipelines.cost import opinion_of
 from nightshift.pipelines.output import OUTPUT, label_kind, output_of
 from nightshift.pipelines.window import whole_windows
 from nightshift.predictions.estimate import Estimator
@@ -78,12 +79,16 @@ class Part:
 
 @dataclass(frozen=True)
 class Expected:
-    """What a window is held to. ``segments`` are named as in ``carrier = UA``; those with too few rows are left out."""
+    """What a window is held to. ``segments`` are named as in ``carrier = UA``; those with too few rows are left out.
+
+    ``opinion`` is the second opinion of the labels as JSON: few nights need it.
+    """
 
     metrics: Mapping[str, float]
     estimator: Estimator | None
     segments: Mapping[str, Part]
     labels: Usual | None = None
+    opinion: Mapping[str, Any] | None = None
 
     @classmethod
     def of(
@@ -114,7 +119,9 @@ class Expected:
         column = spec.label.column
         cut = [window[column] for window in whole_windows(known, spec)]
         labels = Usual.of(test[column], cut, label_kind(spec))
-        return cls({name: one.value for name, one in metrics.items()}, estimator, parts, labels)
+        opinion = opinion_of(test, rows, spec, classes)
+        told = opinion.to_json() if opinion else None
+        return cls({name: one.value for name, one in metrics.items()}, estimator, parts, labels, told)
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -123,6 +130,7 @@ class Expected:
             "estimator": self.estimator.to_json() if self.estimator else None,
             "segments": {name: part.to_json() for name, part in self.segments.items()},
             "labels": self.labels.to_json() if self.labels else None,
+            "opinion": self.opinion,
         }
 
     @classmethod
@@ -130,7 +138,8 @@ class Expected:
         estimator = content["estimator"]
         parts = {name: Part.from_json(part) for name, part in content["segments"].items()}
         labels = Usual.from_json(content["labels"]) if content.get("labels") else None
-        return cls(content["metrics"], Estimator.from_json(estimator) if estimator else None, parts, labels)
+        learned = Estimator.from_json(estimator) if estimator else None
+        return cls(content["metrics"], learned, parts, labels, content.get("opinion"))
 
 
 def answered_rows(

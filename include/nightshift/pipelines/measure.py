@@ -14,6 +14,7 @@ from nightshift.files import read_json
 from nightshift.interval import Interval
 from nightshift.ledger import Kind
 from nightshift.model.metrics import LARGER_IS_BETTER
+from nightshift.pipelines.cost import probable_cost
 from nightshift.pipelines.expect import FILE, Expected, Part, segments_of
 from nightshift.pipelines.output import logged_output
 from nightshift.pipelines.request import MonitorRequest
@@ -24,6 +25,8 @@ from nightshift.predictions.estimate import errors_of, root_mean_square
 from nightshift.predictions.labels import join
 from nightshift.predictions.log import PredictionLog
 from nightshift.predictions.performance import Performance, measure
+from nightshift.predictions.second_opinion import Opinion
+from nightshift.profile.drift import DriftReport
 from nightshift.spec import ModelSpec
 from nightshift.verdict import Check, Status, judge_window
 
@@ -81,7 +84,20 @@ def _seen(work: Work, version: str, expected: Expected) -> dict[str, Any]:
         "new_labels": _new_labels(work) if spec.governor.new_labels else 0,
         "segments": _segments(window, cohort, expected, spec, classes),
         "labels": _labels(known["label"], expected, spec),
+        "cost": _cost(work, version, window, expected),
     }
+
+
+def _cost(work: Work, version: str, window: pd.DataFrame, expected: Expected) -> dict[str, Any] | None:
+    """Return what the inputs' drift or faults probably cost; none if no column speaks, or nobody has an opinion."""
+    inputs = DriftReport.from_json(work.run.read("drift.json")["inputs"])
+    if expected.opinion is None or inputs.status is Status.HEALTHY:
+        return None
+    from nightshift.model.package import open_package  # brings ONNX: a second that only a night that speaks pays
+
+    release = open_package(work.registry.fetch(work.spec.name, version))
+    found = probable_cost(Opinion.from_json(expected.opinion), release, window, inputs, work.spec)
+    return found.to_json() if found else None
 
 
 def _labels(known: "pd.Series[Any]", expected: Expected, spec: ModelSpec) -> dict[str, Any] | None:

@@ -11,6 +11,7 @@ from nightshift.governor import Decision, Rule
 from nightshift.ledger import Entry, Kind
 from nightshift.pipelines.approval import voids
 from nightshift.pipelines.history import stray
+from nightshift.pipelines.judging import signals_of
 from nightshift.pipelines.request import MonitorRequest
 from nightshift.pipelines.standing import of_kind
 from nightshift.pipelines.work import Outcome, Then, Work
@@ -89,6 +90,8 @@ def _window(work: Work) -> Report:
     decision = Decision.from_json(work.run.read("decision.json"))
     sick = _sick_segments(work)
     facts = [check.sentence for check in verdict.reasons[:FACTS_MAX]]
+    cost = signals_of(work.run).get("cost")
+    facts += [cost["sentence"]] if cost else []
     facts += [f"{name} is {segment['status']}: {segment['why']}" for name, segment in sick.items()][:FACTS_MAX]
     entries = [entry for entry in work.ledger.entries(model, Kind.WINDOW) if entry.body["run"] == work.holder]
     return Report(

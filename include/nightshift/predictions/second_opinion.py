@@ -10,15 +10,16 @@ believed, row by row: the expected loss under confidence-based estimation [2].
 [1] N. Srivastava et al., Dropout, JMLR 15 (2014). [2] NannyML, confidence-based performance estimation.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import base64
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from scipy import special
-from threadpoolctl import threadpool_limits
 
 Floats = npt.NDArray[np.float64]
 HELD_BACK = 0.3
@@ -27,8 +28,74 @@ ROWS_MIN = 200
 LEARN_ROWS = 12_000
 LEVELS_MAX = 250
 ROUNDS, LEAVES, RATE = 60, 15, 0.12
-HIDDEN = 0.15
+HIDDEN = 0.35
 VIEWS = 3
+LEAF_ROWS = 20
+"""A leaf stands for at least so many rows."""
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Trees:
+    """Boosted trees as the bytes they are kept in (UBJSON); numbers in, NaN for what is hidden, expectations out."""
+
+    raw: bytes
+    categorical: tuple[bool, ...]
+
+    @classmethod
+    def fitted(
+        cls, matrix: Floats, truth: npt.NDArray[Any], categorical: Sequence[bool], *,
+        rounds: int = ROUNDS, leaves: int = LEAVES, classes: int = 0,
+    ) -> Self:  # fmt: skip
+        """Return trees that expect ``truth``: a number, or the place of a class if there are ``classes``.
+
+        One thread, for a window is small and more would wait for each other only: the same rows give the same bytes.
+        """
+        import xgboost  # half a second that only who asks for an opinion pays
+
+        rows = xgboost.DMatrix(matrix, truth, **cls._as(categorical))
+        objective = {0: "reg:squarederror", 2: "binary:logistic"}.get(classes, "multi:softprob")
+        several = {"num_class": classes} if classes > 2 else {}
+        # weight of a row is its second derivative: 1 of a square, and up to a quarter of a class
+        weight = LEAF_ROWS / (4 if classes else 1)
+        booster = xgboost.train(
+            {
+                "objective": objective, **several, "tree_method": "hist", "grow_policy": "lossguide", "max_depth": 0,
+                "max_leaves": leaves, "eta": RATE, "min_child_weight": weight, "nthread": 1, "seed": 0,
+            },
+            rows,
+            num_boost_round=rounds,
+        )  # fmt: skip
+        return cls(bytes(booster.save_raw("ubj")), tuple(categorical))
+
+    @cached_property
+    def _booster(self) -> Any:
+        import xgboost
+
+        booster = xgboost.Booster({"nthread": 1})
+        booster.load_model(bytearray(self.raw))
+        return booster
+
+    @staticmethod
+    def _as(categorical: Sequence[bool]) -> dict[str, Any]:
+        return {"feature_types": ["c" if one else "q" for one in categorical], "enable_categorical": True, "nthread": 1}
+
+    def __call__(self, matrix: Floats) -> Floats:
+        """Return what is expected of each row: a number; of two classes the chance of the second, else of each."""
+        import xgboost
+
+        found: Floats = self._booster.predict(xgboost.DMatrix(matrix, **self._as(self.categorical))).astype(np.float64)
+        return found
+
+    def to_json(self) -> dict[str, Any]:
+        return {"ubj": base64.b64encode(self.raw).decode(), "categorical": list(self.categorical)}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Self:
+        return cls(base64.b64decode(content["ubj"]), tuple(content["categorical"]))
+
+
+NO_TREES = Trees(b"", ())
 
 
 @dataclass(frozen=True)
@@ -41,10 +108,10 @@ class Opinion:
 
     task: str
     kinds: Mapping[str, str]
-    levels: Mapping[str, Mapping[Any, int]]
+    levels: Mapping[str, tuple[Any, ...]]
     classes: tuple[str, ...]
-    expect: Callable[[Floats], Floats]
-    spread: Callable[[Floats], Floats] | None
+    expect: Trees
+    spread: Trees | None
     usual: float
     usual_without_answer: float
     seen: float
@@ -70,7 +137,7 @@ class Opinion:
         classes = () if task == "regression" else tuple(sorted(known["target"].map(_name).unique()))
         if task != "regression" and len(classes) < 2:
             return None
-        own = cls(task, kinds, levels, classes, _nothing, None, 0.0, 0.0, 0.0, 0.0)
+        own = cls(task, kinds, levels, classes, NO_TREES, None, 0.0, 0.0, 0.0, 0.0)
         back = max(int(HELD_BACK * len(known)), 50)
         return own._learned(known[back:], known[:back], chance)
 
@@ -78,14 +145,14 @@ class Opinion:
         """Return the opinion after it has seen ``learn`` as it is, without answers, and with cells hidden too."""
         shown, truth = self._views(learn, chance), np.tile(self._truth(learn), VIEWS)
         asked = self._views(back, chance)
-        with threadpool_limits(1):  # a window is small: threads would wait for each other only
-            if self.task == "regression":
-                mean = self._boosted("Regressor", ROUNDS, LEAVES).fit(shown, truth).predict
-                missed = np.abs(np.tile(self._truth(back), VIEWS) - mean(asked))
-                spread = self._boosted("Regressor", ROUNDS // 2, LEAVES // 2).fit(asked, missed).predict
-                own = replace(self, expect=mean, spread=spread)
-            else:
-                own = replace(self, expect=self._boosted("Classifier", ROUNDS, LEAVES).fit(shown, truth).predict_proba)
+        categorical = self._categorical()
+        if self.task == "regression":
+            mean = Trees.fitted(shown, truth, categorical)
+            missed = np.abs(np.tile(self._truth(back), VIEWS) - mean(asked))
+            spread = Trees.fitted(asked, missed, categorical, rounds=ROUNDS // 2, leaves=LEAVES // 2)
+            own = replace(self, expect=mean, spread=spread)
+        else:
+            own = replace(self, expect=Trees.fitted(shown, truth, categorical, classes=len(self.classes)))
         errors, rows = own.errors(back), len(back)
         return replace(
             own,
@@ -94,14 +161,6 @@ class Opinion:
             seen=float(errors.mean()),
             deviation=float(errors.std()),
         )
-
-    def _boosted(self, kind: str, rounds: int, leaves: int) -> Any:
-        from sklearn import ensemble  # a second that only who asks for an opinion pays
-
-        return getattr(ensemble, f"HistGradientBoosting{kind}")(
-            max_iter=rounds, max_leaf_nodes=leaves, learning_rate=RATE, early_stopping=False,
-            categorical_features=self._categorical(), random_state=0,
-        )  # fmt: skip
 
     def _views(self, rows: pd.DataFrame, chance: np.random.Generator) -> Floats:
         full = self.matrix(rows)
@@ -131,16 +190,14 @@ class Opinion:
 
     def expected(self, rows: pd.DataFrame, matrix: Floats) -> Floats:
         """Return the error that is expected of each row's answer: its size, or how probably it is a wrong class."""
-        with threadpool_limits(1):
-            return self._expected(rows, matrix)
-
-    def _expected(self, rows: pd.DataFrame, matrix: Floats) -> Floats:
         if self.spread is not None:
             away = pd.to_numeric(rows["prediction"], errors="coerce").to_numpy(dtype=float) - self.expect(matrix)
             return _folded(away, np.maximum(self.spread(matrix), 1e-12) * np.sqrt(np.pi / 2))
         places = {name: place for place, name in enumerate(self.classes)}
         said = np.array([places.get(name, -1) for name in rows["prediction"].map(_name)])
         chances = self.expect(matrix)
+        if chances.ndim == 1:
+            chances = np.stack([1 - chances, chances], axis=1)
         right: Floats = chances[np.arange(len(rows)), np.maximum(said, 0)]
         return np.where(said >= 0, 1.0 - right, 1.0)
 
@@ -166,13 +223,34 @@ class Opinion:
         if name not in rows:
             return np.full(len(rows), np.nan)
         if self.kinds[name] == "categorical":
-            return rows[name].astype(object).map(self.levels[name]).to_numpy(dtype=float)
+            places = {level: place for place, level in enumerate(self.levels[name])}
+            return rows[name].astype(object).map(places).to_numpy(dtype=float)
         return pd.to_numeric(rows[name], errors="coerce").to_numpy(dtype=float)
 
     def _answers(self) -> Sequence[str]:
         if self.task == "regression":
             return ("prediction",)
         return ("probability",) if self.task == "binary" else tuple(f"probability_{name}" for name in self.classes)
+
+    def to_json(self) -> dict[str, Any]:
+        own = {name: value for name, value in self.__dict__.items() if name not in ("expect", "spread")}
+        lists = {"levels": {name: list(levels) for name, levels in self.levels.items()}, "classes": list(self.classes)}
+        trees = {"expect": self.expect.to_json(), "spread": self.spread.to_json() if self.spread else None}
+        return {"format": FORMAT, **own, "kinds": dict(self.kinds), **lists, **trees}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Self:
+        own = {name: value for name, value in content.items() if name != "format"}
+        spread = content["spread"]
+        return cls(
+            **{
+                **own,
+                "levels": {name: tuple(levels) for name, levels in content["levels"].items()},
+                "classes": tuple(content["classes"]),
+                "expect": Trees.from_json(content["expect"]),
+                "spread": Trees.from_json(spread) if spread else None,
+            }
+        )
 
     def _categorical(self) -> list[bool]:
         return [kind == "categorical" for kind in self.kinds.values()] + [False] * len(self._answers())
@@ -183,9 +261,9 @@ class Opinion:
         return rows["target"].map(_name).map({name: place for place, name in enumerate(self.classes)}).to_numpy()
 
 
-def _levels(values: "pd.Series[Any]") -> dict[Any, int]:
-    """Return a place for each of the most frequent names; the rest is as good as unknown."""
-    return {name: place for place, name in enumerate(values.value_counts().index[:LEVELS_MAX])}
+def _levels(values: "pd.Series[Any]") -> tuple[Any, ...]:
+    """Return the most frequent names; the rest is as good as unknown."""
+    return tuple(values.value_counts().index[:LEVELS_MAX])
 
 
 def _hidden(full: Floats, inputs: int, share: float, chance: np.random.Generator) -> Floats:
@@ -209,7 +287,3 @@ def _name(value: Any) -> str:
     if isinstance(value, float | np.floating) and float(value).is_integer():
         return str(int(value))
     return str(value)
-
-
-def _nothing(_matrix: Floats) -> Floats:
-    return np.empty(0)

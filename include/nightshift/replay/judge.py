@@ -67,7 +67,7 @@ class Judge:
         if self.opinion is None or "prediction" not in rows or not rows["prediction"].notna().any():
             return
         with suppress(TypeError, ValueError):  # values that cannot be compared: the verdict on them stands without it
-            yield expected_harm(self.opinion, self.reference, rows, checks, bound=self.baseline.bonds.foretold)
+            yield expected_harm(self.opinion, self.baseline.reference, rows, checks, bound=self.baseline.bonds.foretold)
 
     def _performance(self, rows: pd.DataFrame, labels: "pd.Series[Any]") -> list[Check]:
         if "prediction" not in rows or len(labels) != len(rows):

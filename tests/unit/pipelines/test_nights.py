@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from factories.model import a_model
 from factories.monitoring import ADA
 from factories.nights import DAY, Nights, OneRelease, rides_of, start_of, watched
 from factories.spine import a_day
 from nightshift.errors import RegistryUnavailableError
+from nightshift.files import read_json, write_json
 from nightshift.ledger import Kind, Lease, Ledger
 from nightshift.pipelines import people
 from nightshift.pipelines.rejudge import replay
@@ -548,3 +550,43 @@ def test_a_quiet_night_reads_no_earlier_profile(tmp_path: Path) -> None:
     live(nights, 21)
 
     assert status(nights, 21) == "HEALTHY"
+
+
+# ---------------------------------------------------------------- what it costs
+
+
+def test_what_a_broken_column_costs_is_told_before_labels_are_in(tmp_path: Path) -> None:
+    nights = watched(tmp_path)
+
+    live(nights, 20, distance=-999.0)
+
+    body = nights.entry(20).body
+    cost = body["signals"]["cost"]
+    assert cost["observed"] > cost["allowed"]
+    truly = (rides_of(20)["outcome"] != (a_model().predict(rides_of(20, distance=-999.0)) >= 0.5)).mean()
+    assert cost["observed"] == pytest.approx(truly, abs=0.12)
+    assert body["verdict"]["status"] == "BROKEN"
+    told = (nights.folder / "alerts" / "rides.jsonl").read_text()
+    assert cost["sentence"] in told
+    assert "of rows are to be expected" in cost["sentence"]
+
+
+def test_a_quiet_night_costs_nothing_and_asks_nobody(tmp_path: Path) -> None:
+    nights = watched(tmp_path)
+
+    live(nights, 20)
+
+    assert "cost" not in nights.entry(20).body["signals"]
+
+
+def test_of_an_older_release_without_a_second_opinion_nothing_is_told(tmp_path: Path) -> None:
+    nights = watched(tmp_path)
+    kept = nights.settings.releases / "fake" / "1" / "expected.json"
+    content = read_json(kept)
+    del content["opinion"]
+    write_json(kept, content)
+
+    live(nights, 20, **SICK)
+
+    assert status(nights, 20) == "DRIFTED"
+    assert "cost" not in nights.entry(20).body["signals"]

@@ -1,5 +1,7 @@
 """A second model knows what a broken column costs, and that a quiet window costs nothing."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -56,3 +58,25 @@ def test_from_few_rows_or_one_class_nothing_is_learned() -> None:
 
     assert Opinion.of(rows[:50], KINDS, "binary") is None
     assert Opinion.of(rows.assign(target=1), KINDS, "binary") is None
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
+def test_kept_as_json_an_opinion_is_the_same_and_so_are_its_bytes(task: str) -> None:
+    rows = answered(1500, seed=5, task="binary" if task == "multiclass" else task)
+    if task == "multiclass":
+        names = np.array(["low", "middle", "high"])[np.digitize(rows["speed"], [-0.5, 0.5])]
+        chances = {f"probability_{name}": np.where(names == name, 0.8, 0.1) for name in ("high", "low", "middle")}
+        rows = rows.assign(prediction=names, target=np.roll(names, 1), **chances)
+    opinion = Opinion.of(rows, KINDS, task)
+    assert opinion is not None
+
+    written = json.dumps(opinion.to_json())
+    again = Opinion.from_json(json.loads(written))
+
+    hidden = {"speed": np.ones(300, dtype=bool)}
+    assert again.worse(rows[:300], hidden=hidden, believed=False) == opinion.worse(
+        rows[:300], hidden=hidden, believed=False
+    )
+    repeated = Opinion.of(rows, KINDS, task)
+    assert repeated is not None
+    assert json.dumps(repeated.to_json()) == written
