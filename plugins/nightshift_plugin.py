@@ -3,7 +3,7 @@
 from airflow.plugins_manager import AirflowPlugin
 
 from nightshift_airflow import notes
-from nightshift_airflow.links import LedgerLink
+from nightshift_airflow.links import DocsLink, LedgerLink
 from nightshift_page.late import LatePage
 
 PREFIX = "/nightshift"
@@ -20,4 +20,4 @@ class NightshiftPlugin(AirflowPlugin):
          "icon": f"{PREFIX}/static/icon.svg"},
         {"name": "Model", "href": f"{PREFIX}/dags/{{DAG_ID}}", "destination": "dag", "url_route": "model"},
     ]  # fmt: skip
-    operator_extra_links = [LedgerLink()]  # noqa: RUF012 - as above
+    operator_extra_links = [LedgerLink(), DocsLink()]  # noqa: RUF012 - as above

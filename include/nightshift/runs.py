@@ -31,7 +31,7 @@ class RunFolder:
     @classmethod
     def of(cls, runs: Path, *, model: str, pipeline: str, run_id: str) -> "RunFolder":
         """Return the folder for a run; ids that are no safe file names get one, and stay distinct."""
-        return cls(runs / model / pipeline / _folder_name(run_id))
+        return cls(runs / model / pipeline / folder_name(run_id))
 
     def begin(self, request: dict[str, Any]) -> None:
         """Record what this run was asked to do; the same request again goes on where it stopped.
@@ -82,7 +82,12 @@ class RunFolder:
             ) from None
 
 
-def _folder_name(run_id: str) -> str:
+def folder_name(run_id: str) -> str:
+    """Return the name of a run's folder: its id, or a safe one that no other id has.
+
+    >>> folder_name("night-1"), folder_name("../etc")
+    ('night-1', 'etc.f7f9121f')
+    """
     if re.fullmatch(rf"[A-Za-z0-9_][A-Za-z0-9_-]{{0,{NAME_CHARACTERS - 1}}}", run_id):
         return run_id
     safe = re.sub(r"[^A-Za-z0-9_-]+", "-", run_id)[:NAME_CHARACTERS].strip("-") or "run"

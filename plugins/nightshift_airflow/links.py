@@ -4,6 +4,9 @@ from typing import Any
 
 from airflow.sdk import BaseOperatorLink
 
+DOCUMENTED = {"build": "profile", "monitor": "validate"}
+"""The step of each pipeline that leaves Data Docs."""
+
 PAGE = "/nightshift"
 """Where the page *Models* is mounted in the api-server."""
 
@@ -17,3 +20,16 @@ class LedgerLink(BaseOperatorLink):
         """Return the address on the page *Models*, on which the entry stands first."""
         first = f"?before={operator.entry + 1}" if operator.entry is not None else ""
         return f"{PAGE}/models/{operator.model}/ledger{first}"
+
+
+class DocsLink(BaseOperatorLink):
+    """Leads to the Data Docs of the run; on the step that writes them."""
+
+    name = "Data Docs"
+
+    def get_link(self, operator: Any, *, ti_key: Any) -> str:
+        """Return the address on the page *Models*."""
+        # imported here: see operators.py
+        from nightshift.runs import folder_name
+
+        return f"{PAGE}/models/{operator.model}/runs/{operator.pipeline}/{folder_name(ti_key.run_id)}/docs"

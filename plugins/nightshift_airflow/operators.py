@@ -10,6 +10,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from nightshift.errors import NightshiftError, UnavailableError
 from nightshift_airflow.channels import address_of
+from nightshift_airflow.links import DOCUMENTED, DocsLink
 from nightshift_airflow.notes import KEY as NOTE
 from nightshift_airflow.notifiers import RunNotifier
 
@@ -41,6 +42,8 @@ class StepOperator(BaseOperator, SkipMixin):
         self.model = model
         self.pipeline = pipeline
         self.announces = announces
+        if DOCUMENTED.get(pipeline) == self.task_id:
+            self.operator_extra_links = (DocsLink(),)
 
     def execute(self, context: Any) -> str:
         # imported here: pipelines bring pandas and xgboost, which no DAG file may load while it is parsed

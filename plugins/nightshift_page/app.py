@@ -17,12 +17,13 @@ from nightshift.registry import ModelRegistry
 from nightshift.registry.release import VERSION
 from nightshift.settings import Settings
 from nightshift.spec import NAME
+from nightshift.views.docs import docs_of
 from nightshift.views.glance import glances
 from nightshift.views.lines import line_of
 from nightshift.views.model import ModelView, model_view
 from nightshift.views.reading import LedgerReader
 from nightshift_page.doors import PIPELINES, Doors
-from nightshift_page.guard import Guard, policy_for
+from nightshift_page.guard import DOCS_POLICY, Guard, policy_for
 from nightshift_page.render import STATIC, render, static
 
 NIGHTS = (30, 60, 120, 365)
@@ -90,6 +91,10 @@ class _Page:
         def record(user: Annotated[Any, user], model: str, version: str, record: str) -> HTMLResponse:
             return self.record(user, model, version, record)
 
+        @router.get("/models/{model}/runs/{pipeline}/{run}/docs")
+        def docs(request: Request, user: Annotated[Any, user], model: str, pipeline: str, run: str) -> HTMLResponse:
+            return self.docs(request, user, model, f"{pipeline}/{run}")
+
         @router.get("/dags/{dag_id}")
         def dag(request: Request, user: Annotated[Any, user], dag_id: str) -> HTMLResponse:
             return self.dag(request, user, dag_id)
@@ -134,6 +139,17 @@ class _Page:
         except ReleaseError as error:
             raise HTTPException(status.HTTP_404_NOT_FOUND, str(error)) from None
         return HTMLResponse(page, headers={"content-security-policy": policy_for(page)})
+
+    def docs(self, request: Request, user: Any, model: str, run: str) -> HTMLResponse:
+        """Return the Data Docs of a run: how its rows kept the contract, as Great Expectations tells it."""
+        self._check(user, model)
+        page = docs_of(self.settings, model, run)
+        if page is None:
+            raise HTTPException(status.HTTP_404_NOT_FOUND, f"The run {run} of {model} left no Data Docs, or is gone.")
+        root = request.scope.get("root_path", "").rstrip("/")
+        look = f'<link rel="stylesheet" href="{root}/static/docs.css?v={static("docs.css")[1]}"></head>'
+        content = page.read_text().replace("</head>", look, 1)
+        return HTMLResponse(content, headers={"content-security-policy": DOCS_POLICY})
 
     def dag(self, request: Request, user: Any, dag_id: str) -> HTMLResponse:
         """Return the tab of a DAG: the page of its model."""

@@ -10,6 +10,11 @@ POLICY = (
     "default-src 'none'; script-src 'self'; style-src {styles}; img-src 'self' data:; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
 )
+DOCS_POLICY = (
+    "sandbox; default-src 'none'; style-src 'self' 'unsafe-inline'; img-src data:; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+)
+"""Of pages that another library made: they may look as they like, and run and load nothing."""
 HEADERS = {
     "content-security-policy": POLICY.format(styles="'self'"),
     "x-content-type-options": "nosniff",

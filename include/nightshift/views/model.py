@@ -14,6 +14,7 @@ from nightshift.settings import Settings
 from nightshift.spec import ModelSpec, declared_names, find_spec
 from nightshift.verdict import Check, Status
 from nightshift.views.course import Change, Course, changes, courses
+from nightshift.views.docs import docs_of
 from nightshift.views.glance import Glance, glance
 from nightshift.views.heat import HeatMap, heat_map
 from nightshift.views.lines import Line, line_of
@@ -40,6 +41,7 @@ class NightView:
     """The chosen window: in words, with everything the ledger knows (``told``, as ``nightshift why`` tells it).
 
     ``speaking`` are the checks that are not quiet; ``earlier`` and ``later`` the windows beside it.
+    ``has_docs`` says whether its run left Data Docs.
     """
 
     night: Night
@@ -47,6 +49,7 @@ class NightView:
     speaking: tuple[Check, ...]
     earlier: int | None
     later: int | None
+    has_docs: bool
 
 
 @dataclass(frozen=True)
@@ -101,7 +104,7 @@ def model_view(
     return ModelView(
         glance=glance(name, windows, others, is_declared=is_declared),
         spec=_spec(settings, name),
-        night=_night(ledger, windows, others, chosen) if chosen else None,
+        night=_night(settings, ledger, windows, others, chosen) if chosen else None,
         heat=heat,
         column=_column(settings, chosen, column, heat) if chosen else None,
         courses=courses(windows),
@@ -120,7 +123,9 @@ def _spec(settings: Settings, name: str) -> ModelSpec | None:
         return None
 
 
-def _night(ledger: LedgerReader, windows: Sequence[Entry], others: Sequence[Entry], chosen: Entry) -> NightView:
+def _night(
+    settings: Settings, ledger: LedgerReader, windows: Sequence[Entry], others: Sequence[Entry], chosen: Entry
+) -> NightView:
     judged = ledger.judgements(chosen.model, chosen.id)
     told = explain(sorted([*judged, *others], key=lambda entry: entry.id), chosen)
     numbers = [entry.id for entry in windows]
@@ -131,6 +136,7 @@ def _night(ledger: LedgerReader, windows: Sequence[Entry], others: Sequence[Entr
         speaking=tuple(Check.from_json(check) for check in told["reasons"]),
         earlier=numbers[place - 1] if place else None,
         later=numbers[place + 1] if place is not None and place + 1 < len(numbers) else None,
+        has_docs=docs_of(settings, chosen.model, str(chosen.body["run"])) is not None,
     )
 
 

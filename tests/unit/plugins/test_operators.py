@@ -12,6 +12,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, D
 from nightshift.errors import DataRegistryBusyError, NightshiftError, ReturnToSenderError, UnavailableError
 from nightshift.pipelines import steps
 from nightshift.pipelines.work import Outcome, Then
+from nightshift.runs import folder_name
 from nightshift_airflow.operators import StepOperator
 
 ASSET = Asset(name="bikes/champion", uri="nightshift://bikes/champion")
@@ -238,3 +239,18 @@ def test_events_are_told_by_what_they_carry_in_the_order_they_came(comes: Any) -
 
 def test_no_field_of_a_step_is_a_template() -> None:
     assert all(list(task.template_fields) == [] for task in a_dag().tasks)
+
+
+def test_the_step_that_writes_data_docs_has_a_button_that_leads_there() -> None:
+    with DAG("monitor_bikes", schedule=None):
+        validate, compare = (
+            StepOperator(task_id=name, model="bikes", pipeline="monitor") for name in ("validate", "compare")
+        )
+
+    (link,) = validate.operator_extra_links
+    key = SimpleNamespace(run_id="scheduled__2013-06-01T00:00:00+00:00")
+    folder = folder_name(key.run_id)
+
+    assert link.name == "Data Docs"
+    assert link.get_link(validate, ti_key=key) == f"/nightshift/models/bikes/runs/monitor/{folder}/docs"
+    assert list(compare.operator_extra_links) == []

@@ -53,7 +53,7 @@ def words(page: str) -> str:
 
 PATHS = [
     "/", "/models/bikes", "/models/bikes?window=1&column=temperature", "/models/bikes/ledger",
-    "/models/bikes/versions/1/card", "/dags/monitor_bikes", *(f"/static/{name}" for name in STATIC),
+    "/models/bikes/versions/1/card", "/models/bikes/runs/monitor/night-93/docs", "/dags/monitor_bikes", *(f"/static/{name}" for name in STATIC),
 ]  # fmt: skip
 
 
@@ -72,7 +72,7 @@ def test_every_route_is_behind_the_doors(settings: Settings) -> None:
 
     routes = [route for route in make_app(doors, settings).routes if isinstance(route, APIRoute)]
 
-    assert len(routes) == 6
+    assert len(routes) == 7
     for route in routes:
         assert doors.user.__qualname__ in {one.call.__qualname__ for one in route.dependant.dependencies if one.call}
         assert any(route.path_regex.match(path) for path in tried), f"{route.path} is not tried above"
@@ -339,6 +339,69 @@ def test_a_release_card_is_sent_as_it_was_registered_and_may_do_nothing_but_look
 @pytest.mark.parametrize("path", ["1/certificate", "2/card", "0/card", "1/spec.json", "x/card", "1/..%2Fcard"])
 def test_papers_that_are_not_there_are_not_found(settings: Settings, path: str) -> None:
     assert with_card(settings, "card").get(f"/models/bikes/versions/{path}").status_code == 404
+
+
+# ---------------------------------------------------------------- data docs
+
+
+def with_docs(settings: Settings, page: str, *, run: str = "night-93") -> Caller:
+    """Return a caller; the run of the last window left ``page`` as its Data Docs."""
+    folder = settings.runs / "bikes" / "monitor" / run / "docs" / "validations" / "bikes window" / "__none__"
+    folder.mkdir(parents=True)
+    (folder / "rows.html").write_text(page)
+    return Caller(settings, FakeDoors(hidden={"cars"}))
+
+
+def test_data_docs_are_linked_from_their_window_and_may_run_and_load_nothing(settings: Settings) -> None:
+    caller = with_docs(settings, f"<html><head></head><body>{HOSTILE}</body></html>")
+
+    page = caller.get("/models/bikes").text
+    answer = caller.get("/models/bikes/runs/monitor/night-93/docs")
+
+    assert 'href="/nightshift/models/bikes/runs/monitor/night-93/docs"' in page
+    policy = answer.headers["content-security-policy"]
+    assert policy.startswith("sandbox; default-src 'none';")
+    assert "script-src" not in policy
+    assert "http" not in policy
+    assert re.search(r'<link rel="stylesheet" href="/nightshift/static/docs.css\?v=\w+"></head>', answer.text)
+
+
+def test_a_window_without_data_docs_links_to_none(settings: Settings) -> None:
+    caller = with_docs(settings, "<html></html>")
+
+    older = Ledger(settings.ledger).windows("bikes")[0].id
+
+    assert "Data Docs" not in caller.get(f"/models/bikes?window={older}").text
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "bikes/runs/monitor/night-92/docs", "bikes/runs/serve/night-93/docs", "bikes/runs/monitor/../docs",
+        "bikes/runs/monitor/..%2Fmonitor%2Fnight-93/docs", "cars/runs/monitor/night-93/docs",
+        "..%2Fbikes/runs/monitor/night-93/docs", "bikes/runs/monitor/%00/docs",
+    ],
+)  # fmt: skip
+def test_data_docs_that_are_not_there_are_not_found(settings: Settings, path: str) -> None:
+    assert with_docs(settings, "<html></html>").get(f"/models/{path}").status_code == 404
+
+
+def test_data_docs_are_for_those_who_are_signed_in(settings: Settings) -> None:
+    with_docs(settings, "<html></html>")
+
+    assert Caller(settings, user="").get("/models/bikes/runs/monitor/night-93/docs").status_code == 401
+
+
+# ---------------------------------------------------------------- what it costs
+
+
+def test_what_a_window_probably_costs_is_shown(settings: Settings) -> None:
+    told = {"sentence": "without labels, wrong answers to 31.0% of rows are to be expected; 22.0% is usual"}
+    window(Ledger(settings.ledger), 94, Status.DRIFTED, signals={**signals(94), "cost": told})
+
+    page = words(Caller(settings).get("/models/bikes").text)
+
+    assert "What it costs Without labels, wrong answers to 31.0% of rows are to be expected; 22.0% is usual." in page
 
 
 # ---------------------------------------------------------------- what is sent along

@@ -22,6 +22,8 @@ def test_the_rows_a_contract_was_drawn_from_keep_it(tmp_path: Path) -> None:
     assert report.rows == len(trips())
     assert report.page is not None
     assert "trips" in report.page.read_text()
+    assert report.page.is_relative_to(tmp_path / "docs" / "validations")
+    assert sum(file.stat().st_size for file in (tmp_path / "docs").rglob("*.*")) < 500_000
 
 
 @pytest.mark.parametrize(("column", "value"), [("hour", 99.0), ("hour", None), ("weather", "fog"), ("weather", None)])
