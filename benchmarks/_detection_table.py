@@ -31,6 +31,47 @@ def print_table(
             print()
 
 
+def print_peers(found: list[Any], peers: list[str], seconds: dict[str, list[float]]) -> None:
+    """Print what peers made of the same windows: shares of all that were asked; an error is no alarm, and no answer."""
+    if not peers:
+        return
+    titles = ("peer", "windows of", "quiet alarmed", "whole set", "small", "large", "broken bond",
+              "harm precision", "recall", "answered", "hostile answered", "s a window")  # fmt: skip
+    print(f"\n| {' | '.join(titles)} |\n|{'---|' * len(titles)}")
+    for name in peers:
+        for size in SIZES:
+            here = [one for _, rows, one in found if rows == size and name in one.peers]
+            if here:
+                cells = [name, f"{size:,}", *_peer_cells(here, name), f"{np.nanmean(seconds[name]):.2f}"]
+                print(f"| {' | '.join(cells)} |")
+
+
+def _peer_cells(here: list[Window], name: str) -> list[str]:
+    def alarmed(kinds: Any, word: str = "any") -> str:
+        return _share([bool(one.peers[name].get(word)) for one in here if one.kind in kinds])
+
+    hostile = [one for one in here if one.kind.startswith("hostile")]
+    drifted = [one for one in here if one.kind == "harm?"]
+    # who says nothing of performance is taken at his alarm
+    said = "harm" if any("harm" in one.peers[name] for one in here) else "any"
+    harmed = [(bool(one.peers[name].get(said)), one.harm > 3) for one in drifted]
+    return [
+        alarmed({"quiet"}),
+        alarmed({"quiet"}, "whole") if any("whole" in one.peers[name] for one in here) else "",
+        alarmed(SMALL),
+        alarmed(LARGE),
+        alarmed({"bond"}),
+        _share([truly for told, truly in harmed if told]),
+        _share([told for told, truly in harmed if truly]),
+        _share(["error" not in one.peers[name] for one in here if not one.kind.startswith("hostile")]),
+        _share(["error" not in one.peers[name] for one in hostile]),
+    ]
+
+
+def _share(hits: list[bool]) -> str:
+    return f"{np.mean(hits):.1%} of {len(hits)}" if hits else "–"
+
+
 def _print_size(here: list[tuple[str, Window]], size: int) -> None:
     by_kind: dict[str, list[Window]] = defaultdict(list)
     for _, one in here:

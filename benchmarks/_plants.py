@@ -117,6 +117,7 @@ class Window:
     column: str | None = None
     harm: float = 0.0
     answer: dict[str, Any] = field(default_factory=dict)
+    peers: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 @dataclass
@@ -126,3 +127,4 @@ class Measured:
     found: list[tuple[str, int, Window]] = field(default_factory=list)
     delays: dict[int, list[float]] = field(default_factory=lambda: defaultdict(list))
     seconds: dict[int, list[float]] = field(default_factory=lambda: defaultdict(list))
+    peer_seconds: dict[str, list[float]] = field(default_factory=dict)

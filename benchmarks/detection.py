@@ -3,13 +3,16 @@
 Draws references and windows from families whose drift is known (flights, and
 synthetic ones whose shape follows from a seed), runs the real replay on the
 files, and prints one table: target, measured, number of windows, and the 95 %
-interval (Wilson). ``--tune`` draws other families than the reported run, so that
+interval (Wilson). ``--peer-python ks=PYTHON`` (or ``evidently``, ``nannyml``)
+lets a peer answer the same windows, by the Python of an environment that has it,
+and prints a second one. ``--tune`` draws other families than the reported run, so that
 nothing that is reported was looked at while thresholds were chosen.
 """
 
 import argparse
 import json
 import math
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -19,7 +22,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from _detection_table import print_table
+from _detection_table import print_peers, print_table
 from _plants import HARMING, LABELLED, LARGE, SIZES, SMALL, Measured, Window, shuffled
 from _windows import CATEGORICAL, FAMILIES, NUMERIC, World, world
 
@@ -42,6 +45,7 @@ def main() -> None:
     except KeyboardInterrupt:
         print("stopped early; this is what was measured", file=sys.stderr)
     print_table(measured.found, measured.delays, measured.seconds, by_family=asked.by_family)
+    print_peers(measured.found, list(asked.peers), measured.peer_seconds)
     if asked.out:
         asked.out.write_text(json.dumps([_row(name, size, one) for name, size, one in measured.found]))
 
@@ -49,7 +53,8 @@ def main() -> None:
 def _measure(measured: Measured, asked: argparse.Namespace, here: World, chance: np.random.Generator) -> None:
     for size in SIZES:
         windows = list(_windows(here, size, chance, quiet=asked.quiet, each=asked.each))
-        measured.seconds[size].append(_judge(here, windows, chance, ordered=False) / len(windows))
+        seconds = _judge(here, windows, chance, ordered=False, peers=asked.peers, spent=measured.peer_seconds)
+        measured.seconds[size].append(seconds / len(windows))
         measured.found.extend((here.name, size, window) for window in windows)
         measured.delays[size].extend(_ramp(here, size, chance) for _ in range(asked.ramps))
 
@@ -64,7 +69,12 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--ramps", type=int, default=2, help="ramps of each world and size")
     parser.add_argument("--by-family", action="store_true")
     parser.add_argument("--out", type=Path, help="write every window's answer here")
-    return parser.parse_args()
+    parser.add_argument(
+        "--peer-python", action="append", default=[], metavar="NAME=PYTHON", help="ks, evidently, nannyml"
+    )
+    asked = parser.parse_args()
+    asked.peers = dict(one.split("=", 1) for one in asked.peer_python)
+    return asked
 
 
 # ---------------------------------------------------------------- windows
@@ -189,7 +199,8 @@ def _ordered_flights(size: int, seed: int) -> list[Window]:
 # ---------------------------------------------------------------- judging
 def _judge(
     here: World, windows: list[Window], chance: np.random.Generator, *, ordered: bool,
-    reference: pd.DataFrame | None = None,
+    reference: pd.DataFrame | None = None, peers: dict[str, str] | None = None,
+    spent: dict[str, list[float]] | None = None,
 ) -> float:  # fmt: skip
     """Let the real replay answer every window, without and (for labels) with labels; return seconds."""
     with TemporaryDirectory() as given:
@@ -216,6 +227,8 @@ def _judge(
         start = time.perf_counter()
         answers = replay_files(folder / "r.parquet", folder / "windows", folder / "s.json")
         seconds = time.perf_counter() - start
+        for name, python in (peers or {}).items():
+            _ask_peer(name, python, folder, windows, spent if spent is not None else {})
         for place, one in enumerate(windows):
             if one.kind not in LABELLED:
                 (folder / "windows" / f"w{place:04}.parquet").unlink()
@@ -230,8 +243,30 @@ def _judge(
     return seconds
 
 
+def _ask_peer(name: str, python: str, folder: Path, windows: list[Window], spent: dict[str, list[float]]) -> None:
+    """Let a peer answer every window; one that does not come to its end has answered none."""
+    subprocess.run(
+        [python, Path(__file__).parent / "_peers.py", name, folder],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    told = folder / f"{name}.json"
+    answers = json.loads(told.read_text()) if told.exists() else {"windows": {}, "seconds": math.nan}
+    spent.setdefault(name, []).append(answers["seconds"])
+    for place, one in enumerate(windows):
+        one.peers[name] = answers["windows"].get(f"w{place:04}", {"error": "did not begin"})
+
+
 def _row(family: str, size: int, one: Window) -> dict[str, Any]:
-    return {"family": family, "size": size, "kind": one.kind, "column": one.column, "harm": one.harm, **one.answer}
+    return {
+        "family": family,
+        "size": size,
+        "kind": one.kind,
+        "column": one.column,
+        "harm": one.harm,
+        "peers": one.peers,
+        **one.answer,
+    }
 
 
 if __name__ == "__main__":
