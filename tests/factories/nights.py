@@ -13,6 +13,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from factories.model import START, a_model, a_spec, pack, rides
@@ -83,10 +84,12 @@ class Nights:
         run = RunFolder.of(self.settings.runs, model=self.spec.name, pipeline="monitor", run_id=run_id)
         return Watching(self.spec, run, self.settings)
 
-    def ask(self, rows: pd.DataFrame, *, version: str = "1") -> None:
-        """Answer ``rows`` as the model would and log it."""
+    def ask(self, rows: pd.DataFrame, *, version: str = "1", noise: float | None = None) -> None:
+        """Answer ``rows`` as the model would and log it; with ``noise`` in the answers, as a challenger in shadow."""
         names, model = list(self.spec.features), a_model()
         chances = model.predict(rows)
+        if noise is not None:
+            chances = np.clip(chances + np.random.default_rng(7).normal(0, noise, len(rows)), 0.01, 0.99)
         kinds = {name: str(kind) for name, kind in self.spec.kinds.items()}
         columns = Columns(self.spec.name, version, "ab" * 32, "binary", kinds, key="ride_id", time="at")
         plain = rows[names].astype(object).where(rows[names].notna(), None)
@@ -100,7 +103,8 @@ class Nights:
             times=[micros(moment.to_pydatetime()) for moment in rows["at"]],
             flaws={},
         )
-        PredictionLog(self.settings.predictions / self.spec.name).append(columns, [answered])
+        log = PredictionLog(self.settings.predictions / self.spec.name / ("shadow" if noise is not None else "."))
+        log.append(columns, [answered])
 
     def tell(self, rows: pd.DataFrame, *, known_after: timedelta = DAY) -> None:
         """Let the source know what became of ``rows``, so long after they happened."""
@@ -173,6 +177,7 @@ def _release() -> Path:
         },
     }
     pack(folder / "package", model=model, profile=profile)
+    write_json(folder / "split.json", {"splits": {"validation": {"end": start_of(20).isoformat()}}})
     write_json(folder / "training.json", {"importance": dict(model.importance)})
     write_json(folder / "evaluation.json", evaluate(model.predict, test, spec).to_json())
     write_json(folder / FILE, Expected.of(test, rows, model.predict, spec, ()).to_json())

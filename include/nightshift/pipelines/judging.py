@@ -84,7 +84,7 @@ def signals_of(run: RunFolder) -> dict[str, Any]:
         found |= {name: measured["measured"][name] for name in ("labelled", "coverage")}
         found["realised"] = measured["measured"]["metrics"]
         found |= {name: measured[name] for name in ("cohort", "estimated", "estimate_errors") if name in measured}
-        found |= {"cost": measured["cost"]} if measured.get("cost") else {}
+        found |= {name: measured[name] for name in ("cost", "shadow") if measured.get(name)}
     return found
 
 

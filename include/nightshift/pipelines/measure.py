@@ -18,6 +18,7 @@ from nightshift.pipelines.cost import probable_cost
 from nightshift.pipelines.expect import FILE, Expected, Part, segments_of
 from nightshift.pipelines.output import logged_output
 from nightshift.pipelines.request import MonitorRequest
+from nightshift.pipelines.shadowing import shadow_of
 from nightshift.pipelines.standing import of_kind
 from nightshift.pipelines.window import has_too_few
 from nightshift.pipelines.work import Outcome, Work
@@ -85,6 +86,7 @@ def _seen(work: Work, version: str, expected: Expected) -> dict[str, Any]:
         "segments": _segments(window, cohort, expected, spec, classes),
         "labels": _labels(known["label"], expected, spec),
         "cost": _cost(work, version, window, expected),
+        "shadow": shadow_of(work, window, cohort.rows),
     }
 
 

@@ -96,8 +96,7 @@ def _signals(signals: Mapping[str, Any]) -> Iterator[str]:
         most = ", ".join(f"{name} {one['psi']:.2f}" for name, one in signals["columns"].items())
         yield f"  drift {signals['drift']:.3f}, of the answers {signals['output_drift']:.3f}; PSI: {most}"
     yield from (f"  {_beside(course)}" for course in signals.get("courses", ()))
-    if signals.get("cost"):
-        yield f"  {signals['cost']['sentence']}"
+    yield from (f"  {signals[name]['sentence']}" for name in ("cost", "shadow") if name in signals)
     if "realised" in signals:
         yield f"  labels: {signals['labelled']:,} known, {signals['coverage']:.0%} of the mature cohort"
     for what in ("realised", "estimated"):

@@ -590,3 +590,48 @@ def test_of_an_older_release_without_a_second_opinion_nothing_is_told(tmp_path: 
 
     assert status(nights, 20) == "DRIFTED"
     assert "cost" not in nights.entry(20).body["signals"]
+
+
+# ---------------------------------------------------------------- in shadow
+
+
+def test_a_challenger_in_shadow_is_held_beside_the_champion_and_turns_no_verdict(tmp_path: Path) -> None:
+    nights = watched(tmp_path, versions=("1", "2"))
+    for day in (20, 21):
+        nights.ask(rides_of(day), version="2", noise=0.3)
+    live(nights, 20, 21)
+
+    body = nights.entry(21).body
+    shadow = body["signals"]["shadow"]
+    assert body["verdict"]["status"] == "HEALTHY"
+    assert (shadow["version"], shadow["rows"], shadow["labelled"]) == ("2", 400, 400)
+    assert 0.05 < shadow["other_class"] < 0.5
+    assert shadow["mean_size"] > abs(shadow["mean_difference"])
+    assert shadow["metrics"]["log_loss"]["difference"]["low"] > 0
+    told = list(lines(explain(nights.work("x").ledger.entries("rides"), nights.entry(21))))
+    assert f"  {shadow['sentence']}" in told
+    assert shadow["sentence"].startswith("version 2 answered 400 of the rows in shadow: another class for ")
+    assert "labelled rows (difference +" in shadow["sentence"]
+
+
+def test_rows_that_a_challenger_may_have_learned_from_are_not_compared(tmp_path: Path) -> None:
+    nights = watched(tmp_path, versions=("1", "2"))
+    learned = {"splits": {"validation": {"end": start_of(25).isoformat()}}}
+    write_json(nights.settings.releases / "fake" / "2" / "split.json", learned)
+    for day in (20, 21):
+        nights.ask(rides_of(day), version="2", noise=0.0)
+    live(nights, 20, 21)
+
+    shadow = nights.entry(21).body["signals"]["shadow"]
+    assert (shadow["rows"], shadow["labelled"], shadow["metrics"]) == (400, 0, {})
+    assert (shadow["other_class"], shadow["mean_size"]) == (0, 0)
+
+
+def test_without_a_challenger_nothing_is_told_of_one(tmp_path: Path) -> None:
+    nights = watched(tmp_path, versions=("1", "2"))
+    nights.ask(rides_of(20)[:10], version="2", noise=0.1)
+
+    live(nights, 20, 21)
+
+    assert "shadow" not in nights.entry(20).body["signals"]
+    assert "shadow" not in nights.entry(21).body["signals"]

@@ -53,7 +53,8 @@ def words(page: str) -> str:
 
 PATHS = [
     "/", "/models/bikes", "/models/bikes?window=1&column=temperature", "/models/bikes/ledger",
-    "/models/bikes/versions/1/card", "/models/bikes/runs/monitor/night-93/docs", "/dags/monitor_bikes", *(f"/static/{name}" for name in STATIC),
+    "/models/bikes/versions/1/card", "/models/bikes/runs/monitor/night-93/docs", "/dags/monitor_bikes",
+    *(f"/static/{name}" for name in STATIC),
 ]  # fmt: skip
 
 
