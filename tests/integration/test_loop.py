@@ -2,7 +2,9 @@
 
 import json
 import os
+import re
 import signal
+import subprocess
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -281,6 +283,30 @@ def test_serving_refuses_a_bad_row_with_column_and_rule(judged: DagRun, settings
 
     assert answer.status_code == httpx.codes.UNPROCESSABLE_ENTITY
     assert {problem["column"] for problem in answer.json()["problems"]} >= {"carrier", "distance"}
+
+
+def test_the_readmes_first_curls_get_an_answer_and_then_a_clear_refusal(judged: DagRun, settings: Settings) -> None:
+    readme = (find_project() / "README.md").read_text()
+    scripts = [
+        script for script in re.findall(r"^```bash\n(.*?)^```", readme, re.MULTILINE | re.DOTALL) if "curl" in script
+    ]
+
+    look, ask_one, ask_wrong = (
+        subprocess.run(
+            ["bash", "-ec", script.replace("http://127.0.0.1:8000", settings.serving)],
+            capture_output=True, text=True, check=True, timeout=30,
+        ).stdout
+        for script in scripts
+    )  # fmt: skip
+
+    assert MODEL in look
+    (answer,) = json.loads(ask_one)["predictions"]
+    assert 0 < answer["probability"] < 1
+    assert answer["problems"] == []
+    problems = {(one["column"], one["rule"]): one for one in json.loads(ask_wrong)["problems"]}
+    assert problems["distance", "type"]["value"] == "far"
+    assert ("origin", "category") in problems
+    assert ("carrier", "missing") in problems
 
 
 def test_a_run_folder_is_below_the_state_folder(built: DagRun, settings: Settings) -> None:
