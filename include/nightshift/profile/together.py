@@ -171,7 +171,7 @@ def _tables(reference: Profile) -> dict[str, np.ndarray]:
         if column.kind is Kind.NUMERIC and np.count_nonzero(column.bins) > 1
     }
     hot = {name: _one_hot(len(names)) for name, names in sample.names.items() if len(names) > 1}
-    tables = {**numeric, **{name: _named_table(name, sample, {**numeric, **hot}) for name in hot}}
+    tables = {**numeric, **_named_tables(sample, numeric, hot)}
     return {name: tables[name] for name in reference.columns if name in tables and np.any(tables[name])}
 
 
@@ -190,18 +190,26 @@ def _one_hot(names: int) -> np.ndarray:
     return np.eye(MISSING + 1, min(names, ONE_HOT))
 
 
-def _named_table(name: str, sample: Sample, others: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Return one or two scores for each name, such that the other columns say most about them.
+def _named_tables(
+    sample: Sample, numeric: Mapping[str, np.ndarray], hot: Mapping[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    if not hot:
+        return {}
+    whose = np.repeat(np.array([*numeric, *hot]), [table.shape[1] for table in (*numeric.values(), *hot.values())])
+    said, _ = _read(sample, {**numeric, **hot})
+    said = said - said.mean(axis=0)
+    said = said / np.where(said.std(axis=0) > 1e-9, said.std(axis=0), np.inf)
+    matrix, columns = sample.matrix, list(sample.columns)
+    return {name: _named_table(matrix[:, columns.index(name)], said[:, whose != name]) for name in hot}
+
+
+def _named_table(places: np.ndarray, said: np.ndarray) -> np.ndarray:
+    """Return one or two scores for each name, such that what the other columns ``said`` tells most about them.
 
     These are the first canonical variates between the names and the others.
     """
-    places = sample.matrix[:, list(sample.columns).index(name)]
-    said, _ = _read(sample, {other: table for other, table in others.items() if other != name})
-    said = said - said.mean(axis=0)
-    said = said / np.where(said.std(axis=0) > 1e-9, said.std(axis=0), np.inf)
     counts = np.bincount(places, minlength=MISSING + 1)[:OTHER].astype(float)
-    sums = np.zeros((MISSING + 1, said.shape[1]))
-    np.add.at(sums, places, said)
+    sums = np.array([np.bincount(places, one, minlength=MISSING + 1) for one in said.T]).reshape(-1, MISSING + 1).T
     weight = np.sqrt(counts / max(counts.sum(), 1))
     means = sums[:OTHER] / (counts + 10)[:, None]
     left, _, _ = np.linalg.svd(weight[:, None] * means, full_matrices=False)

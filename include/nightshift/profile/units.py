@@ -13,6 +13,7 @@ KNOWN = (10.0, 60.0, 100.0, 1000.0, 3600.0, 1e6, 24.0, 12.0, 1.609344, 1.852, 2.
 OFFSETS = ((1.8, 32.0), (1 / 1.8, -32 / 1.8), (1.0, 273.15), (1.0, -273.15))
 """Degrees Celsius, Fahrenheit and Kelvin."""
 CONVERSIONS = ((-1.0, 0.0), *((factor, 0.0) for one in KNOWN for factor in (one, 1 / one)), *OFFSETS)
+FACTORS, ADDED = (np.array(numbers)[:, None] for numbers in zip(*CONVERSIONS, strict=True))
 SURE = 6.0
 """So much likelier, as a logarithm, must a unit be than a shift."""
 NEARLY = 3.0
@@ -51,9 +52,9 @@ def other_unit(before: FeatureProfile, now: FeatureProfile) -> Unit | None:
     counts, expected = np.array(now.bins, dtype=float), _smoothed(np.array(before.bins, dtype=float), now.known)
     honest = _likelihood(counts, _tilted(np.array(before.bins, dtype=float), expected, counts))
     best, found = honest + SURE, None
-    for factor, offset in CONVERSIONS:
-        scaled = _smoothed(_rescaled(before, factor, offset), now.known)
-        part = _part(counts, expected, scaled)
+    rescaled = _smoothed(_rescaled(before, FACTORS, ADDED), now.known)
+    parts = _parts(counts, expected, rescaled)
+    for (factor, offset), scaled, part in zip(CONVERSIONS, rescaled, parts.tolist(), strict=True):
         likelihood, whole = _likelihood(counts, (1 - part) * expected + part * scaled), _likelihood(counts, scaled)
         if whole + NEARLY >= likelihood:
             part, likelihood = 1.0, whole
@@ -86,42 +87,51 @@ def _is_mirrored(before: FeatureProfile, now: FeatureProfile) -> bool:
 
 
 def _smoothed(counts: np.ndarray, rows: int) -> np.ndarray:
-    """Return shares; a window of so many rows finds less than half a row where the reference had none."""
-    total = max(counts.sum(), 1.0)
-    shares = counts / total + 0.5 / max(total, rows) / len(counts)
-    return shares / shares.sum()
-
-
-def _rescaled(column: FeatureProfile, factor: float, offset: float) -> np.ndarray:
-    """Return the counts of the reference's bins once its numbers are multiplied by ``factor``, plus ``offset``.
-
-    Values that were counted one by one go where they belong; the others are
-    taken to be spread evenly over their bins.
-    """
-    assert column.lowest is not None
-    assert column.highest is not None
-    edges = np.array(column.edges)
-    values = np.array([float(value) for value in column.counts])
-    counts = np.array(list(column.counts.values()), dtype=float)
-    places = np.searchsorted(edges, values, side="right")
-    rest = np.maximum(np.array(column.bins) - np.bincount(places, counts, minlength=len(column.bins)), 0.0)
-    found = np.bincount(np.searchsorted(edges, values * factor + offset, side="right"), counts, minlength=len(rest))
-    if rest.sum():
-        ends = np.clip([column.lowest, *edges, column.highest], column.lowest, column.highest)
-        below = np.concatenate(([0.0], np.cumsum(rest)))
-        at = np.interp((edges - offset) / factor, ends, below, left=0.0, right=below[-1])
-        at = at if factor > 0 else below[-1] - at
-        found = found + np.diff(np.concatenate(([0.0], at, [below[-1]]))).clip(0.0)
+    """Return shares (last axis: bins); a window of so many rows finds less than half a row where there was none."""
+    total = np.maximum(counts.sum(axis=-1, keepdims=True), 1.0)
+    shares = counts / total + 0.5 / np.maximum(total, rows) / counts.shape[-1]
+    found: np.ndarray = shares / shares.sum(axis=-1, keepdims=True)
     return found
 
 
-def _part(counts: np.ndarray, expected: np.ndarray, scaled: np.ndarray) -> float:
-    """Return the likeliest share of rows that come from ``scaled`` (expectation and maximisation)."""
-    part = 0.5
+def _rescaled(column: FeatureProfile, factors: np.ndarray, added: np.ndarray) -> np.ndarray:
+    """Return the counts of the reference's bins once its numbers are in another unit: (units, bins).
+
+    ``factors`` and ``added`` are (units, 1). Values that were counted one by one go
+    where they belong; the others are taken to be spread evenly over their bins.
+    """
+    assert column.lowest is not None
+    assert column.highest is not None
+    edges, units = np.array(column.edges), len(factors)
+    bins = len(column.bins)
+    values = np.array([float(value) for value in column.counts])
+    counts = np.array(list(column.counts.values()), dtype=float)
+    rest = np.array(column.bins) - np.bincount(_places(edges, values), counts, minlength=bins)
+    rest = np.maximum(rest, 0.0)
+    there = _places(edges, values * factors + added) + bins * np.arange(units)[:, None]
+    found = np.bincount(there.ravel(), np.tile(counts, units), minlength=units * bins).reshape(units, bins)
+    if rest.sum():
+        ends = np.clip([column.lowest, *edges, column.highest], column.lowest, column.highest)
+        below = np.concatenate(([0.0], np.cumsum(rest)))
+        at = np.interp((edges - added) / factors, ends, below, left=0.0, right=below[-1])
+        at = np.where(factors > 0, at, below[-1] - at)
+        found = found + np.diff(at, axis=1, prepend=0.0, append=below[-1]).clip(0.0)
+    return found
+
+
+def _places(edges: np.ndarray, values: np.ndarray) -> np.ndarray:
+    return np.searchsorted(edges, values, side="right")
+
+
+def _parts(counts: np.ndarray, expected: np.ndarray, rescaled: np.ndarray) -> np.ndarray:
+    """Return for each unit the likeliest share of rows that are counted in it (expectation and maximisation)."""
+    parts, shares = np.full((len(rescaled), 1), 0.5), counts / counts.sum()
     for _ in range(STEPS):
-        mixed = part * scaled / ((1 - part) * expected + part * scaled)
-        part = float(np.clip(counts @ mixed / counts.sum(), 1e-6, 1.0 - 1e-9))
-    return part
+        theirs = parts * rescaled
+        mixed = theirs / (theirs + (1 - parts) * expected)
+        parts = np.clip(mixed @ shares, 1e-6, 1.0 - 1e-9)[:, None]
+    found: np.ndarray = parts[:, 0]
+    return found
 
 
 def _tilted(before: np.ndarray, expected: np.ndarray, counts: np.ndarray) -> np.ndarray:
