@@ -106,11 +106,17 @@ class Nights:
         log = PredictionLog(self.settings.predictions / self.spec.name / ("shadow" if noise is not None else "."))
         log.append(columns, [answered])
 
-    def tell(self, rows: pd.DataFrame, *, known_after: timedelta = DAY) -> None:
-        """Let the source know what became of ``rows``, so long after they happened."""
-        path = Path(str(self.spec.source.path)).parent / f"{rows['ride_id'].iloc[0]}-{len(rows)}.parquet"
+    def tell(self, rows: pd.DataFrame, *, known_after: timedelta = DAY, month: bool = False) -> None:
+        """Let the source know what became of ``rows``, so long after they happened.
+
+        In a file of their own, or of the ``month``: a source of a year has files of some size.
+        """
+        name = f"{rows['at'].iloc[0]:%Y-%m}" if month else f"{rows['ride_id'].iloc[0]}-{len(rows)}"
+        path = Path(str(self.spec.source.path)).parent / f"{name}.parquet"
         path.parent.mkdir(parents=True, exist_ok=True)
-        rows.assign(known_at=rows["at"] + known_after).to_parquet(path, index=False)
+        told = rows.assign(known_at=rows["at"] + known_after)
+        before = [pd.read_parquet(path)] if month and path.exists() else []
+        pd.concat([*before, told]).to_parquet(path, index=False)
 
     def judge(self, day: int, *, run_id: str = "", again: tuple[str, ...] = ()) -> Entry:
         """Run the monitor for one day and return its entry; ``again`` are steps to run twice."""

@@ -19,7 +19,6 @@ from nightshift.pipelines.expect import FILE, Expected, Part, segments_of
 from nightshift.pipelines.output import logged_output
 from nightshift.pipelines.request import MonitorRequest
 from nightshift.pipelines.shadowing import shadow_of
-from nightshift.pipelines.standing import of_kind
 from nightshift.pipelines.window import has_too_few
 from nightshift.pipelines.work import Outcome, Work
 from nightshift.predictions.estimate import errors_of, root_mean_square
@@ -32,6 +31,8 @@ from nightshift.spec import ModelSpec
 from nightshift.verdict import Check, Status, judge_window
 
 NOTHING = Expected({}, None, {})
+WINDOWS = 60
+"""So many windows tell how far estimates are off, usually."""
 
 
 def performance(work: Work) -> Outcome:
@@ -200,13 +201,12 @@ def _coverage_min(spec: ModelSpec) -> float:
 
 
 def _usual_errors(work: Work, version: str, expected: Expected, latest: Mapping[str, float]) -> dict[str, float]:
-    """Return how far estimates of this release are off, usually: on its test rows, and in windows since."""
+    """Return how far estimates of this release are off, usually: on its test rows, and in the newest windows since."""
     if expected.estimator is None:
         return {}
-    windows = of_kind(work.ledger.windows(work.spec.name), Kind.WINDOW)
     told = [
         entry.body.get("signals", {}).get("estimate_errors", {})
-        for entry in windows
+        for entry in work.ledger.windows(work.spec.name)[-WINDOWS:]
         if entry.body["version"] == version
     ]
     found = {}

@@ -91,7 +91,7 @@ def _drift(spec: ModelSpec, windows: list[Entry], newest: Entry) -> Outlook:
     status = Status(newest.body["verdict"]["status"])
     if status not in (Status.DRIFTED, Status.DEGRADED):
         return _found(Answer.SKIP, newest, f"{status}: {newest.body['why']}")
-    earlier = earlier_verdicts(windows, newest.body["version"], newest.start)
+    earlier = earlier_verdicts(windows, newest.body["version"], newest.start, newest=spec.governor.nights)
     sick, seen = sick_windows(spec.governor, earlier, status)
     words = f"{status}: {sick} of the last {seen} windows not healthy, {spec.governor.wanted} are wanted"
     return _found(Answer.GO_ON if sick >= spec.governor.wanted else Answer.SKIP, newest, words)

@@ -15,11 +15,12 @@ def situation(work: Work, status: Status) -> Situation:
     lease = work.ledger.lease(name)
     held = lease if lease and lease.until > now and lease.holder != work.holder else None
     promotions, wished = of_kind(entries, Kind.PROMOTION), wish(entries)
+    windows, version = work.ledger.windows(name), work.run.read("window.json")["version"]
     measured = work.run.read("performance.json") if work.run.file("performance.json").exists() else {}
     return Situation(
         now=request.end,
         status=status,
-        earlier=earlier_verdicts(work.ledger.windows(name), work.run.read("window.json")["version"], request.start),
+        earlier=earlier_verdicts(windows, version, request.start, newest=work.spec.governor.nights),
         retrains=retrains(entries, waiting=held is not None or work.spec.promotion != "automatic"),
         champion_as_of=promotions[-1].end if promotions else None,
         building=held.holder if held else None,

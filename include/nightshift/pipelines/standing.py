@@ -17,14 +17,16 @@ def of_kind(entries: Iterable[Entry], *kinds: Kind) -> list[Entry]:
     return [entry for entry in entries if entry.kind in kinds]
 
 
-def earlier_verdicts(windows: Iterable[Entry], version: str | None, since: datetime) -> list[Status]:
-    """Return the verdicts of windows before ``since`` on one version, oldest first.
+def earlier_verdicts(windows: Iterable[Entry], version: str | None, since: datetime, *, newest: int) -> list[Status]:
+    """Return the ``newest`` verdicts of windows before ``since`` on one version, oldest first.
 
     Another version's illness is not its own. No hour counts twice: of windows that
     overlap, as one asked for by hand may, the latest counts, or the longest.
     """
     kept: list[Status] = []
     for entry in sorted(windows, key=lambda one: (-one.end.timestamp(), one.start)):
+        if len(kept) == newest:
+            break
         if entry.end <= since and entry.body["version"] == version:
             kept.append(Status(entry.body["verdict"]["status"]))
             since = entry.start
@@ -62,7 +64,9 @@ def retrains(entries: Sequence[Entry], *, waiting: bool) -> list[Retrain]:
     its gates, or if nothing came of it at all. As long as the newest is
     ``waiting`` for its build, and until later rows are known, nobody can say.
     """
-    asked = sorted({entry.end for entry in of_kind(entries, Kind.WINDOW) if entry.body["decision"]["retrain"]})
+    # of a year of windows few asked for one: the others are not read
+    told = (entry for entry in of_kind(entries, Kind.WINDOW) if '"retrain":true' in entry.text)
+    asked = sorted({entry.end for entry in told if entry.body["decision"]["retrain"]})
     return [Retrain(end, _helped(entries, end, waiting=waiting and end == asked[-1])) for end in asked]
 
 

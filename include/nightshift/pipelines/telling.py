@@ -93,7 +93,8 @@ def _window(work: Work) -> Report:
     cost = signals_of(work.run).get("cost")
     facts += [cost["sentence"]] if cost else []
     facts += [f"{name} is {segment['status']}: {segment['why']}" for name, segment in sick.items()][:FACTS_MAX]
-    entries = [entry for entry in work.ledger.entries(model, Kind.WINDOW) if entry.body["run"] == work.holder]
+    newest_first = reversed(work.ledger.entries(model, Kind.WINDOW))
+    mine = next((entry.id for entry in newest_first if entry.body["run"] == work.holder), None)
     return Report(
         model=model,
         thing="nights",
@@ -107,7 +108,7 @@ def _window(work: Work) -> Report:
         decided=decision.sentence,
         to_do=tuple(_to_do(work, verdict, decision)),
         links=links(work.settings, model, dag=f"monitor_{model}", run_id=work.run_id,
-                    entry=entries[-1].id if entries else None),
+                    entry=mine),
     )  # fmt: skip
 
 

@@ -29,7 +29,8 @@ def line_of(entry: Entry) -> Line:
 
     >>> from datetime import UTC
     >>> day = datetime(2026, 1, 1, tzinfo=UTC)
-    >>> said = Entry(7, "bikes", Kind.SNOOZE, day, day, day, {"subject": "wind", "by": "ada", "reason": "a storm"})
+    >>> text = '{"subject": "wind", "by": "ada", "reason": "a storm"}'
+    >>> said = Entry(7, "bikes", Kind.SNOOZE, day, day, day, text)
     >>> line_of(said).what, line_of(said).because, line_of(said).by
     ('wind was snoozed', 'a storm', 'ada')
     """

@@ -1,5 +1,6 @@
 """One model's page on real nights: windows that a real monitor judged, with what it left in its run folders."""
 
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 
 from factories.nights import Nights, rides_of, start_of, watched
 from nightshift.errors import NightshiftError
-from nightshift.ledger import Entry, Kind
+from nightshift.ledger import Kind
 from nightshift.pipelines.output import OUTPUT
 from nightshift.verdict import Check, Status
 from nightshift.views.heat import folder_of, heat_map
@@ -61,7 +62,7 @@ def test_a_cell_wears_the_worst_word_that_was_said_of_its_column(nights: Nights)
     entry = nights.entry(32)
     skew = Check("skew", Status.BROKEN, "speed", "speed is not what training would have").to_json()
     verdict = entry.body["verdict"]
-    told = replace(entry, body={**entry.body, "verdict": {**verdict, "checks": [skew, *verdict["checks"]]}})
+    told = replace(entry, text=json.dumps({**entry.body, "verdict": {**verdict, "checks": [skew, *verdict["checks"]]}}))
 
     heat = heat_map(nights.settings, [told])
 
@@ -169,7 +170,7 @@ def test_what_the_ledger_keeps_is_shown_when_the_run_folder_is_gone(nights: Nigh
 
 def test_a_ledger_entry_leads_to_no_folder_outside_the_runs(nights: Nights) -> None:
     entry = nights.entry(30)
-    foreign = Entry(**{**entry.__dict__, "body": entry.body | {"run": "../../../../etc"}})
+    foreign = replace(entry, text=json.dumps(entry.body | {"run": "../../../../etc"}))
 
     with pytest.raises(NightshiftError, match="outside"):
         folder_of(nights.settings, foreign)
