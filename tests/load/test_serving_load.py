@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import nightshift
 from factories.servers import served
 from factories.serving import a_package
@@ -17,6 +19,7 @@ P99_MS = 50.0
 GROWTH_MAX = 50 * 1024 * 1024
 
 
+@pytest.mark.timeout(SECONDS + 300)
 def test_three_hundred_requests_a_second_are_answered_without_an_error(tmp_path: Path) -> None:
     with served(tmp_path, a_package(tmp_path / "package")) as server:
         locust(server.url, tmp_path / "warm", seconds=3)
