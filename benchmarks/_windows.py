@@ -87,6 +87,11 @@ def gaussians(rows: int, chance: Chance, shape: Chance) -> pd.DataFrame:
     return pd.DataFrame(seen, columns=[f"g{place}" for place in range(10)])
 
 
+def wide(rows: int, chance: Chance, shape: Chance) -> pd.DataFrame:
+    """Return twenty columns: what the time a window takes is told of."""
+    return pd.concat([gaussians(rows, chance, shape), gaussians(rows, chance, shape).add_prefix("w")], axis=1)
+
+
 def heavy(rows: int, chance: Chance, shape: Chance) -> pd.DataFrame:
     seen = _normals(rows, 9, chance, shape)
     found = {}
@@ -176,11 +181,12 @@ FAMILIES: dict[str, tuple[Draw, str]] = {
     "gauges": (gauges, "binary"),
     "flights": (flights, "binary"),
 }
+TIMED: dict[str, tuple[Draw, str]] = {"wide": (wide, "binary")}
 
 
 def world(name: str, seed: int, *, ordered: bool = False) -> World:
     """Return the world of a family; in flights the rows of the pool follow each other in time."""
-    draw, task = FAMILIES[name]
+    draw, task = (FAMILIES | TIMED)[name]
     chance, shape = np.random.default_rng([seed, 1]), np.random.default_rng([seed, 2])
     rows = draw(TRAIN_ROWS + POOL_ROWS, chance, shape)
     kinds = {one: CATEGORICAL if rows[one].dtype == object else NUMERIC for one in rows if one != "target"}

@@ -85,12 +85,14 @@ def _helped(entries: Sequence[Entry], asked: datetime, *, waiting: bool) -> bool
 def wish(entries: Sequence[Entry]) -> Entry | None:
     """Return a person's wish for a retrain that has not been met; it waits until it can be."""
     wishes = of_kind(entries, Kind.WISH)
-    met = [
-        entry.id
+    if not wishes:
+        return None
+    met = (
+        entry.body["decision"]["retrain"] and entry.body["decision"].get("trigger") == Trigger.PERSON
         for entry in of_kind(entries, Kind.WINDOW)
-        if entry.body["decision"]["retrain"] and entry.body["decision"].get("trigger") == Trigger.PERSON
-    ]
-    return wishes[-1] if wishes and wishes[-1].id > max(met, default=0) else None
+        if entry.id > wishes[-1].id
+    )
+    return None if any(met) else wishes[-1]
 
 
 def pause(entries: Sequence[Entry]) -> Entry | None:
