@@ -92,8 +92,8 @@ class _Page:
             return self.record(user, model, version, record)
 
         @router.get("/models/{model}/runs/{pipeline}/{run}/docs")
-        def docs(request: Request, user: Annotated[Any, user], model: str, pipeline: str, run: str) -> HTMLResponse:
-            return self.docs(request, user, model, f"{pipeline}/{run}")
+        def docs(user: Annotated[Any, user], model: str, pipeline: str, run: str) -> HTMLResponse:
+            return self.docs(user, model, f"{pipeline}/{run}")
 
         @router.get("/dags/{dag_id}")
         def dag(request: Request, user: Annotated[Any, user], dag_id: str) -> HTMLResponse:
@@ -140,14 +140,14 @@ class _Page:
             raise HTTPException(status.HTTP_404_NOT_FOUND, str(error)) from None
         return HTMLResponse(page, headers={"content-security-policy": policy_for(page)})
 
-    def docs(self, request: Request, user: Any, model: str, run: str) -> HTMLResponse:
+    def docs(self, user: Any, model: str, run: str) -> HTMLResponse:
         """Return the Data Docs of a run: how its rows kept the contract, as Great Expectations tells it."""
         self._check(user, model)
         page = docs_of(self.settings, model, run)
         if page is None:
             raise HTTPException(status.HTTP_404_NOT_FOUND, f"The run {run} of {model} left no Data Docs, or is gone.")
-        root = request.scope.get("root_path", "").rstrip("/")
-        look = f'<link rel="stylesheet" href="{root}/static/docs.css?v={static("docs.css")[1]}"></head>'
+        # in a sandbox a page is a stranger, for whom no browser sends the cookie that a style sheet asks for
+        look = f"<style>{static('docs.css')[0].decode()}</style></head>"
         content = page.read_text().replace("</head>", look, 1)
         return HTMLResponse(content, headers={"content-security-policy": DOCS_POLICY})
 

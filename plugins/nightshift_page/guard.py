@@ -11,7 +11,7 @@ POLICY = (
     "base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
 )
 DOCS_POLICY = (
-    "sandbox; default-src 'none'; style-src 'self' 'unsafe-inline'; img-src data:; "
+    "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
 )
 """Of pages that another library made: they may look as they like, and run and load nothing."""

@@ -18,7 +18,7 @@ from nightshift.views.heat import Cell, HeatMap
 HERE = Path(__file__).parent
 STATIC = {
     "page.css": "text/css", "page.js": "text/javascript", "theme.js": "text/javascript", "chart.js": "text/javascript",
-    "icon.svg": "image/svg+xml", "docs.css": "text/css",
+    "icon.svg": "image/svg+xml",
 }  # fmt: skip
 """What may be asked for by name, and as what it is sent."""
 WORDS = {
