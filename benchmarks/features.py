@@ -14,12 +14,9 @@ keys costs more than the same row sent whole.
 import argparse
 import json
 import shutil
-import socket
-import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -35,8 +32,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from factories.data import PROJECT, at, flight_source, flight_spec
+from factories.redis import a_redis
 from nightshift.data.tables import assemble_live, events_of, to_arrow, view_rows
-from nightshift.errors import FeaturesUnavailableError
 from nightshift.features.declared import Service, ServiceOf, load_repository, load_service
 from nightshift.features.online import Asked, Online, RedisOnline, SqliteOnline, micros, online_name, open_online
 from nightshift.features.store import training_frame
@@ -79,7 +76,7 @@ def main() -> None:
     with TemporaryDirectory() as folder:
         _online(f"sqlite:///{folder}/online.db", given.rows, _bare_sqlite)
     if shutil.which("redis-server"):
-        with _redis() as address:
+        with TemporaryDirectory() as kept, a_redis(Path(kept)) as address:
             _online(address, given.rows, _bare_redis)
 
 
@@ -234,37 +231,6 @@ def _bare_redis(online: Online) -> Callable[[Sequence[Asked]], Any]:
         return pipe.execute()
 
     return read
-
-
-@contextmanager
-def _redis() -> Iterator[str]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    with TemporaryDirectory() as folder:
-        server = subprocess.Popen(
-            ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", folder],
-            stdout=subprocess.DEVNULL,
-        )
-        address = f"redis://127.0.0.1:{port}/0"
-        try:
-            _wait_for(address)
-            yield address
-        finally:
-            server.terminate()
-            server.wait(10)
-
-
-def _wait_for(address: str) -> None:
-    deadline = time.monotonic() + 20
-    while True:
-        try:
-            open_online(address).read([])
-            return
-        except FeaturesUnavailableError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.05)
 
 
 if __name__ == "__main__":

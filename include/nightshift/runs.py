@@ -33,6 +33,10 @@ class RunFolder:
         """Return the folder for a run; ids that are no safe file names get one, and stay distinct."""
         return cls(runs / model / pipeline / folder_name(run_id))
 
+    def beside(self, run: str) -> "RunFolder":
+        """Return the folder of another run of the same pipeline, as the ledger names it: ``monitor/<folder>``."""
+        return RunFolder(self.path.parent / run.rpartition("/")[2])
+
     def begin(self, request: dict[str, Any]) -> None:
         """Record what this run was asked to do; the same request again goes on where it stopped.
 

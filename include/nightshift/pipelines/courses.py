@@ -9,15 +9,12 @@ from nightshift.files import read_json
 from nightshift.ledger import Entry
 from nightshift.pipelines.request import MonitorRequest
 from nightshift.pipelines.work import Work
-from nightshift.profile.drift import DriftReport
+from nightshift.profile.drift import ALL_COLUMNS, DriftReport
 from nightshift.profile.feature import FeatureProfile
 from nightshift.profile.onset import Course, Earlier, courses_of, trailing_of
 from nightshift.profile.profile import Profile
-from nightshift.runs import RunFolder
 from nightshift.verdict import Check, Status
 
-SUM = "input drift"
-"""The check that is about all columns together, told under the name of the first."""
 WEEKS = timedelta(weeks=4)
 WINDOWS = 4
 """So far back the trailing windows reach, or so many of them if that is further."""
@@ -91,12 +88,12 @@ def _before(work: Work, request: MonitorRequest) -> list[Entry]:
 
 def _profile_of(work: Work, entry: Entry) -> Any:
     """Return where the run that judged a window left its profile."""
-    return RunFolder(work.run.path.parent / str(entry.body["run"]).rpartition("/")[2]).file("profile.json")
+    return work.run.beside(str(entry.body["run"])).file("profile.json")
 
 
 def _told(check: Check, courses: Sequence[Course]) -> Check:
     mine = [one for one in courses if (one.column, one.finding) == (check.subject, check.name)]
     if not mine:
         return check
-    whose = f"{check.subject} " if check.name == SUM else ""
+    whose = f"{check.subject} " if check.name == ALL_COLUMNS else ""
     return replace(check, sentence=f"{check.sentence}; {whose}{mine[0].sentence}")

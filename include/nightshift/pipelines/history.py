@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from nightshift.files import read_json
 from nightshift.ledger import Entry, Kind
 from nightshift.pipelines.work import Work
 from nightshift.registry.release import Release
@@ -97,3 +98,12 @@ def stray(entries: Sequence[Entry], champion: str | None) -> str | None:
         f"the ledger knows of {f'version {known}' if known else 'no promotion'}: it was moved in MLflow by hand, "
         "past gates and approval. Promote the version that should answer, then both agree"
     )
+
+
+def learned_until(work: Work, version: str) -> datetime:
+    """Return the first moment whose rows a version has not learned from.
+
+    From what was attached and is verified: a tag is anybody's to change.
+    """
+    splits = read_json(work.registry.evidence(work.spec.name, version, "split.json"))["splits"]
+    return datetime.fromisoformat(splits["validation"]["end"])

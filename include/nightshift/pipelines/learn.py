@@ -1,12 +1,11 @@
 """The middle of a build: trained, profiled, packaged, judged."""
 
-from datetime import datetime
 from typing import Any
 
 import pandas as pd
 
 from nightshift.errors import BrokenDataError
-from nightshift.files import read_json, write_text
+from nightshift.files import write_text
 from nightshift.ledger import Kind as EntryKind
 from nightshift.model.evaluate import Champion
 from nightshift.model.evaluate import evaluate as evaluate_rows
@@ -15,7 +14,7 @@ from nightshift.model.train import TrainedModel
 from nightshift.model.train import train as fit
 from nightshift.pipelines.expect import FILE as EXPECTED
 from nightshift.pipelines.expect import Expected
-from nightshift.pipelines.history import champion_or_last
+from nightshift.pipelines.history import champion_or_last, learned_until
 from nightshift.pipelines.output import OUTPUT, label_kind, output_of
 from nightshift.pipelines.request import BuildRequest
 from nightshift.pipelines.window import whole_windows
@@ -150,10 +149,7 @@ def _champion(work: Work) -> Champion | None:
     if release is None:
         return None
     opened = open_package(work.registry.fetch(work.spec.name, release.version))
-    # from what was attached and is verified: a tag is anybody's to change
-    splits = read_json(work.registry.evidence(work.spec.name, release.version, "split.json"))["splits"]
-    learned_until = datetime.fromisoformat(splits["validation"]["end"])
-    return Champion(release.version, opened.predict, learned_until, opened.classes)
+    return Champion(release.version, opened.predict, learned_until(work, release.version), opened.classes)
 
 
 def _split(work: Work, name: str) -> pd.DataFrame:

@@ -168,7 +168,7 @@ def _request(entry: Entry, known_until: datetime) -> MonitorRequest:
 
 def _folder(work: Work, entry: Entry) -> RunFolder:
     """Return the folder of the run that judged the window."""
-    return RunFolder(work.run.path.parent / str(entry.body["run"]).rpartition("/")[2])
+    return work.run.beside(str(entry.body["run"]))
 
 
 def _folder_again(work: Work, request: MonitorRequest) -> RunFolder:

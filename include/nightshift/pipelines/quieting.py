@@ -4,12 +4,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from nightshift.pipelines.standing import Quiet
-from nightshift.profile.drift import FeatureDrift
+from nightshift.profile.drift import ALL_COLUMNS, FeatureDrift
 from nightshift.verdict import Check, Status
 
 ROOM = 1.25
 """What was accepted may grow by a quarter before it is news."""
-WHOLE = "input drift"
 
 
 def hush(checks: Sequence[Check], quiets: Mapping[str, Quiet], columns: Iterable[FeatureDrift] = ()) -> list[Check]:
@@ -29,7 +28,7 @@ def hush(checks: Sequence[Check], quiets: Mapping[str, Quiet], columns: Iterable
     if not quiets:
         return list(checks)
     parts = {column.column: column.effect for column in columns if column.column in quiets}
-    return [_without(check, parts) if check.name == WHOLE else _hushed(check, quiets) for check in checks]
+    return [_without(check, parts) if check.name == ALL_COLUMNS else _hushed(check, quiets) for check in checks]
 
 
 def _hushed(check: Check, quiets: Mapping[str, Quiet]) -> Check:

@@ -1,24 +1,22 @@
 """Challenger beside champion: what the newest release that is not champion answered to the same live requests."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from nightshift.files import read_json
 from nightshift.model.answered import Answered
 from nightshift.model.comparison import Champion, Comparison, compare
 from nightshift.model.metrics import MAIN
+from nightshift.pipelines.history import learned_until
 from nightshift.pipelines.output import OUTPUT, logged_output
 from nightshift.pipelines.work import Work
-from nightshift.predictions.log import PredictionLog
+from nightshift.predictions.log import SHADOW, PredictionLog
 from nightshift.profile.distance import psi
 from nightshift.profile.profile import Profile
 from nightshift.spec import Kind, ModelSpec, Task
 
-FOLDER = "shadow"
 ROWS_MIN = 30
 """Of fewer rows nothing is said."""
 
@@ -36,7 +34,7 @@ def shadow_of(work: Work, window: pd.DataFrame, labelled: pd.DataFrame) -> dict[
     labelled
         Those of the mature cohort, with ``label`` where it is known.
     """
-    folder = work.settings.predictions / work.spec.name / FOLDER
+    folder = work.settings.predictions / work.spec.name / SHADOW
     if not folder.exists():
         return None
     log = PredictionLog(folder)
@@ -87,7 +85,7 @@ def _compared(work: Work, version: str, known: pd.DataFrame) -> Comparison | Non
     """Return the challenger's metrics beside the champion's on rows that neither has learned from."""
     spec, champion = work.spec, str(known["version"].iloc[0])
     rows = known.assign(**{spec.time.column: known["time"], spec.label.column: known["label"]})
-    since = max(_learned_until(work, name) for name in (version, champion))
+    since = max(learned_until(work, name) for name in (version, champion))
     rows = rows[rows["time"] >= since]
     if len(rows) < ROWS_MIN:
         return None
@@ -116,11 +114,6 @@ def _classes(work: Work, version: str) -> Sequence[str]:
     from nightshift.model.package import open_package  # brings ONNX: a second that only several classes pay
 
     return open_package(work.registry.fetch(work.spec.name, version)).classes
-
-
-def _learned_until(work: Work, version: str) -> pd.Timestamp:
-    splits = read_json(work.registry.evidence(work.spec.name, version, "split.json"))["splits"]
-    return pd.Timestamp(datetime.fromisoformat(splits["validation"]["end"]))
 
 
 def _sentence(told: dict[str, Any], spec: ModelSpec) -> str:

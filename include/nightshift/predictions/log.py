@@ -24,6 +24,8 @@ from nightshift.predictions.manifest import Lost, Manifest
 from nightshift.predictions.record import Answered, Columns, Refused, encode
 from nightshift.predictions.segments import SegmentWriter, writer_name
 
+SHADOW = "shadow"
+"""Folder of a challenger's own log, below the model's."""
 READ_TRIES = 5
 DAY = timedelta(days=1)
 

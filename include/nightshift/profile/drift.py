@@ -24,6 +24,8 @@ from nightshift.spec import Kind, Limits
 from nightshift.verdict import SEVERITY, Check, Status
 
 FORMAT = 2
+ALL_COLUMNS = "input drift"
+"""The check that is about all columns together, told under the name of the first."""
 NAMED = 3
 VOLUME_TIMES = 1.5
 WINDOWS_MIN = 4
@@ -275,4 +277,4 @@ def _drift_check(columns: list[FeatureDrift], drift: float, allowed: float, *, r
         return Check("output drift", status, output, sentence, drift, allowed, rows)
     most = ", ".join(f"{column.column} (PSI {column.psi:.2f})" for column in columns[:NAMED])
     sentence = f"the inputs moved: importance-weighted PSI {drift:.2f}, allowed {allowed:.2f}; most of all {most}"
-    return Check("input drift", status, columns[0].column if columns else "inputs", sentence, drift, allowed, rows)
+    return Check(ALL_COLUMNS, status, columns[0].column if columns else "inputs", sentence, drift, allowed, rows)

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from nightshift.predictions.second_opinion import Opinion
+from nightshift.profile.drift import ALL_COLUMNS
 from nightshift.profile.feature import FeatureProfile
 from nightshift.profile.profile import Profile
 from nightshift.spec import Kind
@@ -18,8 +19,6 @@ DEVIATIONS, RELATIVE = 2.0, 0.05
 """How much worse must be expected: so many standard errors of a window's mean error, and such a share of the usual."""
 LOST = frozenset({"constant", "missing column", "type", "bond"})
 """Findings after which no row of a column is believed."""
-SUM = "input drift"
-"""The check that is about all columns together, told under the name of the first."""
 ALL = 0.9
 LISTED, NEW = 200, 0.005
 QUANTILES = 1001
@@ -45,7 +44,9 @@ def expected_harm(
     found = {
         check.subject: check.name
         for check in checks
-        if check.status in (Status.DRIFTED, Status.BROKEN) and check.subject in opinion.kinds and check.name != SUM
+        if check.status in (Status.DRIFTED, Status.BROKEN)
+        and check.subject in opinion.kinds
+        and check.name != ALL_COLUMNS
     }
     before = reference.columns
     hidden = {

@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from nightshift.errors import LogBusyError, PredictionLogError
 from nightshift.predictions.commit import GroupCommit
+from nightshift.predictions.log import SHADOW
 from nightshift.serving.access import Access, Key, Role
 from nightshift.serving.answers import RefusalError, unavailable
 from nightshift.serving.loader import Champions, Live
@@ -144,7 +145,7 @@ class Predict:
         self._metrics.count_rows(live.model, live.version, thought.rows)
         challenger = self._champions.challengers.get(live.model) if self._shadow else None
         if self._shadow is not None and challenger is not None:
-            self._shadow.follow(asked, challenger, self._log_of(f"{live.model}/shadow"), now)
+            self._shadow.follow(asked, challenger, self._log_of(f"{live.model}/{SHADOW}"), now)
         return thought.answer
 
     @staticmethod

@@ -2,9 +2,6 @@
 
 import os
 import shutil
-import socket
-import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from factories.redis import a_redis
 from nightshift.errors import FeatureError, FeaturesUnavailableError
 from nightshift.features.online import Asked, Held, Online, RedisOnline, open_online
 
@@ -33,31 +31,8 @@ def redis_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     if program is None:
         missing = "redis-server is not installed (Debian: apt-get install redis-server)"
         pytest.fail(missing) if "NIGHTSHIFT_TEST_REDIS" in os.environ else pytest.skip(missing)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    folder = tmp_path_factory.mktemp("redis")
-    server = subprocess.Popen(
-        [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)],
-        stdout=subprocess.DEVNULL,
-    )
-    address = f"redis://127.0.0.1:{port}/0"
-    _wait_for(address)
-    yield address
-    server.terminate()
-    server.wait(10)
-
-
-def _wait_for(address: str) -> None:
-    deadline = time.monotonic() + 20
-    while True:
-        try:
-            RedisOnline(address).read([])
-            return
-        except FeaturesUnavailableError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.05)
+    with a_redis(tmp_path_factory.mktemp("redis"), program=program) as address:
+        yield address
 
 
 @pytest.fixture(params=["sqlite", "redis"])
