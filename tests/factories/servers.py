@@ -30,9 +30,20 @@ def served(folder: Path, package: Path, *, keys: Path | None = None, sync: str =
 
 
 class Server:
-    """The real server on a free loopback port, which it keeps when started again."""
+    """The real server on a free loopback port, which it keeps when started again.
 
-    def __init__(self, folder: Path, package: Path, *, keys: Path | None = None, sync: str = "answer") -> None:
+    Without a package it serves the champions of ``mlflow``.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        package: Path | None,
+        *,
+        keys: Path | None = None,
+        sync: str = "answer",
+        mlflow: str = "",
+    ) -> None:
         self.settings = some_settings(folder)
         self.log = PredictionLog(self.settings.predictions / "rides")
         self.port = _free_port()
@@ -47,6 +58,8 @@ class Server:
             "NIGHTSHIFT_STATE": str(folder / "state"),
             "NIGHTSHIFT_SERVING_KEYS": str(keys or ""),
             "NIGHTSHIFT_LOG_FSYNC": sync,
+            "NIGHTSHIFT_MLFLOW": mlflow,
+            "NIGHTSHIFT_SERVING_POLL_SECONDS": "0.05",
         }
 
     @property
@@ -56,7 +69,8 @@ class Server:
     def start(self, *, seconds: float = 20) -> float:
         """Start it and return how long it took until it was ready."""
         began = time.perf_counter()
-        serve = ["-m", "nightshift.cli", "serve", "--port", str(self.port), "--package", str(self._package)]
+        package = ["--package", str(self._package)] if self._package is not None else []
+        serve = ["-m", "nightshift.cli", "serve", "--port", str(self.port), *package]
         with self._says.open("ab") as says:
             self.process = subprocess.Popen([sys.executable, *serve], env=self._env, stdout=says, stderr=says)
         while time.perf_counter() - began < seconds and self.process.poll() is None:

@@ -13,6 +13,8 @@ import pandas as pd
 
 from factories.model import a_spec, pack, rides
 from nightshift.errors import NightshiftError, ReleaseError
+from nightshift.files import write_text
+from nightshift.model.train import train
 from nightshift.predictions.record import Columns
 from nightshift.profile.contract import Contract
 from nightshift.profile.profile import Profile
@@ -38,6 +40,20 @@ ROW: dict[str, Any] = {
 }
 """A row that is clean in every column."""
 
+SPEC = """\
+name: rides
+purpose: What becomes of a ride?
+owner: {team: city, contact: city@example.org}
+task: binary
+source: {path: rides/*.parquet}
+key: ride_id
+time: {column: at}
+label: {column: outcome}
+features: {distance: numeric}
+split: {train: 60d, validation: 20d, test: 20d}
+"""
+"""What serving reads of a declaration: that there is a model of this name."""
+
 
 def a_contract(task: str = "binary", **changes: Feature) -> Contract:
     """Return the contract of ``rides``: weather may not be null, speed not unseen."""
@@ -49,6 +65,16 @@ def a_package(folder: Path, task: str = "binary", **changes: Any) -> Path:
     """Write a package of ``rides`` with its contract into ``folder`` and return it."""
     pack(folder, task, **({"contract": a_contract(task).to_json()} | changes))
     return folder
+
+
+def another_package(folder: Path) -> Path:
+    """Write a package of the same model that answers otherwise."""
+    return a_package(folder, model=train(rides(seed=9, noise=3.0), rides(rows=400, seed=10), a_spec()))
+
+
+def declare(project: Path) -> None:
+    """Write the declaration of ``rides`` where serving looks for it."""
+    write_text(project / "include" / "specs" / "rides.yaml", SPEC)
 
 
 @cache

@@ -28,14 +28,16 @@ CLOSE = b"connection: close\r\n"
 class GuardedProtocol(HttpToolsProtocol):
     """HTTP/1.1 that knows how long its caller has kept it waiting."""
 
-    deadline: float | None = None
-    """When the caller must have sent, or read, what it owes; none while it owes nothing."""
+    to_send_by: float | None = None
+    """When the caller must have sent the request it began; none while it owes none."""
+    to_read_by: float | None = None
+    """When it must have read its answers, whatever it sends meanwhile; none while they flow."""
     _head_bytes = 0
     _in_head = True
 
     def connection_made(self, transport: asyncio.Transport) -> None:
         super().connection_made(transport)
-        self.deadline = self.loop.time() + HEAD_SECONDS
+        self.to_send_by = self.loop.time() + HEAD_SECONDS
 
     def data_received(self, data: bytes) -> None:
         if self._in_head:
@@ -48,26 +50,26 @@ class GuardedProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._in_head, self._head_bytes = True, 0
-        self.deadline = self.loop.time() + HEAD_SECONDS
+        self.to_send_by = self.loop.time() + HEAD_SECONDS
 
     def on_headers_complete(self) -> None:
         self._in_head = False
-        self.deadline = self.loop.time() + BODY_SECONDS
+        self.to_send_by = self.loop.time() + BODY_SECONDS
         super().on_headers_complete()
         if self.scope["method"] == "POST":
             self.scope["extensions"] = {RESPOND: partial(respond_at_once, self.cycle, self.flow)}
 
     def on_message_complete(self) -> None:
-        self.deadline = None
+        self.to_send_by = None
         super().on_message_complete()
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self.deadline = self.loop.time() + BODY_SECONDS
+        self.to_read_by = self.loop.time() + BODY_SECONDS
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        self.deadline = None
+        self.to_read_by = None
 
 
 async def respond_at_once(
@@ -80,7 +82,7 @@ async def respond_at_once(
     """
     if flow.write_paused and not cycle.disconnected:
         await flow.drain()
-    if cycle.disconnected:
+    if cycle.disconnected or cycle.transport.is_closing():
         return
     lines = [STATUS_LINE[status], *(b"%b: %b\r\n" % header for header in headers)]
     if CLOSE in lines:
@@ -107,7 +109,7 @@ async def sweep(server: Server) -> None:
 
 
 def _close_if_overdue(connection: Any, now: float) -> None:
-    deadline = getattr(connection, "deadline", None)
-    if deadline is not None and now > deadline:
+    deadlines = (getattr(connection, name, None) for name in ("to_send_by", "to_read_by"))
+    if any(deadline is not None and now > deadline for deadline in deadlines):
         with suppress(RuntimeError):  # it may be closing already
             connection.transport.abort()

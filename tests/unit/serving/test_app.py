@@ -14,11 +14,19 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from factories.model import a_spec, rides
-from factories.serving import ROW, FakeRegistry, a_package, callers_rows, in_process, key_file, some_settings
+from factories.serving import (
+    ROW,
+    FakeRegistry,
+    a_package,
+    another_package,
+    callers_rows,
+    declare,
+    in_process,
+    key_file,
+    some_settings,
+)
 from nightshift.errors import RegistryUnavailableError
 from nightshift.model.package import open_package
-from nightshift.model.train import train
 from nightshift.predictions.log import PredictionLog
 from nightshift.serving.access import Role
 from nightshift.serving.app import create_app
@@ -26,18 +34,6 @@ from nightshift.settings import Settings
 
 pytestmark = pytest.mark.anyio
 PREDICT = "/v1/models/rides/predict"
-SPEC = """\
-name: rides
-purpose: What becomes of a ride?
-owner: {team: city, contact: city@example.org}
-task: binary
-source: {path: rides/*.parquet}
-key: ride_id
-time: {column: at}
-label: {column: outcome}
-features: {distance: numeric}
-split: {train: 60d, validation: 20d, test: 20d}
-"""
 
 
 @pytest.fixture(scope="module")
@@ -52,15 +48,12 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def other_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A package of the same model that answers otherwise."""
-    other = train(rides(seed=9, noise=3.0), rides(rows=400, seed=10), a_spec())
-    return a_package(tmp_path_factory.mktemp("other") / "package", model=other)
+    return another_package(tmp_path_factory.mktemp("other") / "package")
 
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    (tmp_path / "include" / "specs").mkdir(parents=True)
-    (tmp_path / "include" / "specs" / "rides.yaml").write_text(SPEC)
+    declare(tmp_path)
     return some_settings(tmp_path, serving_poll_seconds=0.02)
 
 
