@@ -3,7 +3,7 @@
 import json
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 from playwright.sync_api import Browser, FrameLocator, Locator, Page, expect, sync_playwright
@@ -73,18 +73,34 @@ class Person:
         return form
 
     def write_json(self, form: Locator, text: str) -> None:
-        """Put ``text`` into the form's advanced field, over what is there."""
+        """Put ``text`` into the form's advanced field, over what is there, and see that the fields have taken it.
+
+        Where Airflow draws the form anew meanwhile, what was written is gone; whoever sees that writes it again.
+        """
         editor = form.locator(".monaco-editor").first
         if not editor.is_visible():
             form.get_by_role("button", name="Advanced Options").click()
+        for _ in range(3):
+            self._write_over(editor, text)
+            form.locator("[name=dagRunId]").click()  # the form reads what was written when it is left
+            with suppress(AssertionError):
+                expect(form.locator("#element_reason")).to_have_value(json.loads(text)["reason"], timeout=3_000)
+                return
+        raise AssertionError(f"the form does not take {text}")
+
+    def write_reason(self, text: str) -> None:
+        """Fill in why, and see that it stays."""
+        field = self.page.locator("#element_reason")
+        for _ in range(3):
+            field.fill(text)
+            self.page.wait_for_timeout(500)
+            if field.input_value() == text:
+                return
+        raise AssertionError(f"the form does not take {text}")
+
+    def _write_over(self, editor: Locator, text: str) -> None:
         editor.click()
         self.page.keyboard.press("Control+A")
         self.page.keyboard.insert_text(text)
         for _ in range(6):
             self.page.keyboard.press("Delete")  # the editor closes quotes and braces by itself
-        form.locator("[name=dagRunId]").click()  # the form reads what was written when it is left
-
-
-def start(form: Locator) -> None:
-    """Press the form's button."""
-    form.get_by_test_id("trigger-dag-submit").click()

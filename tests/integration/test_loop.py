@@ -511,7 +511,7 @@ def test_an_operator_reads_the_evidence_and_answers_in_the_browser(
 
     operator.page.goto(f"{settings.airflow}/dags/{dag}/runs/{run.run_id}/tasks/approve/required_actions")
     expect(operator.page.get_by_text("Beside the champion, version 1")).to_be_visible(timeout=PATIENCE_MS)
-    operator.page.locator("#element_reason").fill(f"{option} after a look")
+    operator.write_reason(f"{option} after a look")
     operator.page.get_by_test_id(f"hitl-option-{option}").click()
     answer = _next_approval(settings, after=before)
     run = api.wait(run, seconds=120)
