@@ -104,3 +104,8 @@ class Person:
         self.page.keyboard.insert_text(text)
         for _ in range(6):
             self.page.keyboard.press("Delete")  # the editor closes quotes and braces by itself
+
+
+def start(form: Locator) -> None:
+    """Press the form's button."""
+    form.get_by_test_id("trigger-dag-submit").click()

@@ -529,7 +529,7 @@ def test_an_operator_rolls_back_from_the_page(operator: Person, api: AirflowApi,
     form = operator.open_form("Roll back…", model=MODEL)
     expect(form.get_by_test_id("trigger-dag-submit")).to_be_disabled()  # it says that a reason is required
     form.locator("#element_version").fill(before["before"])  # the one before by hand would be none
-    form.locator("#element_reason").fill("seen on the page")
+    operator.write_reason("seen on the page")
     start(form)
 
     run = api.wait_for_run(f"promote_{MODEL}", lambda run: run.conf.get("reason") == "seen on the page", seconds=60)
