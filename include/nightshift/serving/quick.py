@@ -6,7 +6,6 @@ It never refuses. Whatever it cannot vouch for it leaves to the long way in
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -30,8 +29,7 @@ LARGEST = float(np.finfo(np.float32).max)
 """Models compute in single precision."""
 
 
-@dataclass(frozen=True, slots=True)
-class Read:
+class Read(msgspec.Struct, gc=False):
     """Rows that were read the short way; those numbered in ``unclean`` need a look at their values."""
 
     rows: list[Row]
@@ -106,14 +104,43 @@ class Quick:
             return None
         if (content.row is UNSET) is (content.rows is UNSET):
             return None
-        sent = [as_tuple(row) for row in ([content.row] if content.rows is UNSET else content.rows)]
-        check_count(len(sent))
+        colons = body.count(b":") - 1
         try:
-            return self._read(sent, colons=body.count(b":") - 1, latest=latest)
+            if content.rows is UNSET:
+                return self._read_one(as_tuple(content.row), colons, latest)
+            check_count(len(content.rows))
+            return self._read_many([*map(as_tuple, content.rows)], colons=colons, latest=latest)
         except ValueError:
             return None
 
-    def _read(self, sent: list[Row], *, colons: int, latest: int) -> Read | None:
+    def _read_one(self, row: Row, colons: int, latest: int) -> Read | None:
+        """Do what :meth:`_read_many` does, for a single row: lists of one cost more than they save."""
+        width = self._width
+        key = row[width] if self._has_key else UNSET
+        time = row[-1] if self._has_time else UNSET
+        known = width
+        keys: list[str | None] | None = None
+        times: list[int | None] | None = None
+        if key is not UNSET:
+            known += 1 + (key.count(":") if type(key) is str else 0)
+            keys = [key] if type(key) is str and 0 < len(key) <= KEY_LENGTH_MAX else _keys((key,))
+        if time is not UNSET:
+            known += 1
+            if time is not None:
+                known += time.count(":")
+                moment = read_moment(time)
+                if not 0 <= moment <= latest:
+                    return None
+                times = [moment]
+        for place in self._texts_with_colons:
+            known += row[place].count(":") if row[place] is not None else 0
+        if colons != known:
+            return None
+        row = row[:width]
+        matrix, unclean = self._encode_one(row)
+        return Read([row], matrix, keys, times, unclean)
+
+    def _read_many(self, sent: list[Row], *, colons: int, latest: int) -> Read | None:
         columns = list(zip(*sent, strict=True))
         width, absent = self._width, (UNSET,) * len(sent)
         key = columns[width] if self._has_key else absent
@@ -124,12 +151,11 @@ class Quick:
         if colons != known:
             return None
         keys, times = _keys(key), _times(time, latest)
-        matrix, unclean = self._encode_one(sent[0]) if len(sent) == 1 else self._encode_many(columns)
+        matrix, unclean = self._encode_many(columns)
         return Read([row[:width] for row in sent], matrix, keys, times, unclean)
 
     def _encode_one(self, row: Row) -> tuple[npt.NDArray[np.float32], Sequence[int]]:
-        """Do it value by value: for a single row NumPy's calls cost more than its loops save."""
-        values, is_clean = list(row[: self._width]), True
+        values, is_clean = list(row), True
         for place, lower, upper in self._numeric:
             value = values[place]
             if value is not None and not lower <= value <= upper:

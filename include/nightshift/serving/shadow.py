@@ -7,8 +7,9 @@ model's (``shadow/``), so that both can be joined and compared.
 import asyncio
 import logging
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from zlib import crc32
+
+import msgspec
 
 from nightshift.errors import LogBusyError, PredictionLogError
 from nightshift.predictions.commit import GroupCommit
@@ -43,7 +44,7 @@ class Shadow:
         if self._at_work is not None and not self._at_work.done():
             self._metrics.count_shadow(asked.live.model, "passed over")
             return
-        self._at_work = asyncio.create_task(self._answer(replace(asked, live=challenger), written, now))
+        self._at_work = asyncio.create_task(self._answer(msgspec.structs.replace(asked, live=challenger), written, now))
 
     async def close(self) -> None:
         """Wait for what is under way."""

@@ -4,8 +4,9 @@ Nothing here waits, writes or sends: it may run in the event loop or beside it.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from nightshift.predictions.frames import frame
 from nightshift.predictions.record import Answered, Columns, Flaw, Refused, outcome, prediction_id
@@ -18,8 +19,7 @@ from nightshift.serving.validation import Admitted, TurnedAwayError
 NO_FLAWS: list[Flaw] = []
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(msgspec.Struct, gc=False):
     """One request: who answers it, its name, its bytes, and how they are read."""
 
     live: Live
@@ -28,8 +28,7 @@ class Asked:
     read: Callable[[Live, bytes, int], Admitted]
 
 
-@dataclass(frozen=True, slots=True)
-class Thought:
+class Thought(msgspec.Struct, gc=False):
     """What one request came to: the frame for the log, and the answer or the refusal that may leave after it."""
 
     frame: bytes

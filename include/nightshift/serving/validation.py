@@ -6,7 +6,7 @@ property test holds the two ways to the same verdict.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -31,15 +31,14 @@ AHEAD_DAYS = 366
 AHEAD_MAX = AHEAD_DAYS * 86_400_000_000
 
 
-@dataclass(frozen=True)
-class Admitted:
+class Admitted(msgspec.Struct, gc=False):
     """Rows a model may answer: as they are remembered, and as the model wants them."""
 
     rows: list[Row]
     matrix: npt.NDArray[np.float32]
     keys: list[str | None] | None
     times: list[int | None] | None
-    flaws: dict[int, list[Flaw]] = field(default_factory=dict)
+    flaws: dict[int, list[Flaw]] = {}
 
 
 class TurnedAwayError(RefusalError):
