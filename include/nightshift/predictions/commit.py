@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from queue import SimpleQueue
 from threading import Thread
 
@@ -18,7 +19,9 @@ GATHER_SECONDS = 0.0003
 PAUSE_SECONDS = 0.2
 """After a failed write the disk is left alone for this long; meanwhile the failure is the answer."""
 Frame = tuple[Columns, bytes]
-Waiting = tuple[Columns, bytes, asyncio.Future[None]]
+Then = Callable[[PredictionLogError | None], None]
+"""Called once a frame is durable, with nothing, or with why it could not be made so."""
+Waiting = tuple[Columns, bytes, Then]
 log = logging.getLogger(__name__)
 
 
@@ -85,15 +88,29 @@ class GroupCommit:
         PredictionLogError
             If it cannot be written. A later call may succeed.
         """
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.submit(columns, data, partial(_settle, done))
+        await done
+
+    def submit(self, columns: Columns, data: bytes, then: Then) -> None:
+        """Call ``then``, which must not raise, once the frame is durable or could not be made so; returns before.
+
+        What :meth:`append` does for who can wait without a task of its own.
+
+        Raises
+        ------
+        LogBusyError
+            If too much waits for the disk already; ``then`` is not called.
+        PredictionLogError
+            If the disk refused a moment ago; ``then`` is not called.
+        """
         self.check_room()
-        loop = asyncio.get_running_loop()
-        done: asyncio.Future[None] = loop.create_future()
-        self._waiting.append((columns, data, done))
+        self._waiting.append((columns, data, then))
         self._pending_bytes += len(data)
         if self._idle.is_set():
             self._idle.clear()
+            loop = asyncio.get_running_loop()
             loop.call_soon(self._begin, loop)  # everybody who is ready in this turn comes along
-        await done
 
     async def close(self) -> None:
         """Wait for what is on its way, sync, and seal the segment."""
@@ -127,14 +144,9 @@ class GroupCommit:
     def _end(self, loop: asyncio.AbstractEventLoop, group: Sequence[Waiting], error: PredictionLogError | None) -> None:
         if error is not None or self.failure is not None:
             self._note(error)
-        for _, data, done in group:
+        for _, data, then in group:
             self._pending_bytes -= len(data)
-            if done.cancelled():
-                continue
-            if error is None:
-                done.set_result(None)
-            else:
-                done.set_exception(error)
+            then(error)
         if self._waiting:
             self._gather(loop, len(group) + len(self._waiting), len(self._waiting), time.perf_counter())
         else:
@@ -165,6 +177,15 @@ class GroupCommit:
     def _sync_aside(self) -> None:
         self._syncing = None
         self._disk.do(self._writer.flush_aside())
+
+
+def _settle(done: "asyncio.Future[None]", error: PredictionLogError | None) -> None:
+    if done.cancelled():
+        return
+    if error is None:
+        done.set_result(None)
+    else:
+        done.set_exception(error)
 
 
 class _Disk:

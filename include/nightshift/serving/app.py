@@ -24,7 +24,7 @@ from nightshift.serving.metrics import Metrics
 from nightshift.serving.predict import Predict, asked_model
 from nightshift.serving.run import check_is_guarded, run
 from nightshift.serving.shadow import Shadow
-from nightshift.serving.wire import Message, Receive, Send
+from nightshift.serving.wire import Answer, Headers, Message, Receive, Send
 from nightshift.settings import Settings
 
 REGISTRY_SECONDS = 5.0
@@ -58,6 +58,11 @@ class App:
                 await self._predict(model, scope, receive, send)
                 return
         await self.api(scope, receive, send)
+
+    def at_once(self, path: str, headers: Headers, body: bytes, answer: Answer) -> bool:
+        """Answer a ``POST`` that is here whole, without a task, if it is a plain one for a prediction; say whether."""
+        model = asked_model(path)
+        return model is not None and self._predict.at_once(model, headers, body, answer)
 
     def open(self) -> None:
         """Open what can be opened without a registry; done once, at the latest when the app starts.

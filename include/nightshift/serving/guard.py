@@ -5,16 +5,11 @@ of a head.
 """
 
 import asyncio
-from collections.abc import Iterable
 from contextlib import suppress
-from functools import partial
 from typing import Any
 
-from uvicorn.protocols.http.flow_control import FlowControl
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import Server
-
-from nightshift.serving.wire import RESPOND
 
 HEAD_SECONDS = 10.0
 """From the connection's, or the request's, first byte to the end of its head."""
@@ -22,7 +17,6 @@ BODY_SECONDS = 20.0
 """From the end of the head to the end of the body, and for a caller who stops reading the answer."""
 HEAD_BYTES_MAX = 32 * 1024
 SWEEP_SECONDS = 1.0
-CLOSE = b"connection: close\r\n"
 
 
 class GuardedProtocol(HttpToolsProtocol):
@@ -53,11 +47,13 @@ class GuardedProtocol(HttpToolsProtocol):
         self.to_send_by = self.loop.time() + HEAD_SECONDS
 
     def on_headers_complete(self) -> None:
+        self.leave_head()
+        super().on_headers_complete()
+
+    def leave_head(self) -> None:
+        """Take the head for whole; the body may be slow from now on."""
         self._in_head = False
         self.to_send_by = self.loop.time() + BODY_SECONDS
-        super().on_headers_complete()
-        if self.scope["method"] == "POST":
-            self.scope["extensions"] = {RESPOND: partial(respond_at_once, self.cycle, self.flow)}
 
     def on_message_complete(self) -> None:
         self.to_send_by = None
@@ -70,32 +66,6 @@ class GuardedProtocol(HttpToolsProtocol):
     def resume_writing(self) -> None:
         super().resume_writing()
         self.to_read_by = None
-
-
-async def respond_at_once(
-    cycle: RequestResponseCycle, flow: FlowControl, status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes
-) -> None:
-    """Send a whole answer in one write.
-
-    ASGI's two messages are two writes, which are two system calls here and wake
-    the caller twice; and uvicorn looks through each header for what nobody put in.
-    """
-    if flow.write_paused and not cycle.disconnected:
-        await flow.drain()
-    if cycle.disconnected or cycle.transport.is_closing():
-        return
-    lines = [STATUS_LINE[status], *(b"%b: %b\r\n" % header for header in headers)]
-    if CLOSE in lines:
-        cycle.keep_alive = False
-    elif not cycle.keep_alive:
-        lines.append(CLOSE)
-    cycle.response_started = cycle.response_complete = True
-    cycle.waiting_for_100_continue = False
-    cycle.transport.write(b"".join((*lines, b"\r\n", body)))
-    cycle.message_event.set()
-    if not cycle.keep_alive:
-        cycle.transport.close()
-    cycle.on_response()
 
 
 async def sweep(server: Server) -> None:

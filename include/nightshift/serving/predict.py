@@ -11,6 +11,7 @@ import secrets
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from nightshift.errors import LogBusyError, PredictionLogError
 from nightshift.predictions.commit import GroupCommit
@@ -22,14 +23,17 @@ from nightshift.serving.lookup import asks_by_keys
 from nightshift.serving.metrics import Metrics
 from nightshift.serving.retries import Retries
 from nightshift.serving.shadow import Shadow
-from nightshift.serving.thinking import Asked, admit_arrow, admit_entities, admit_json, think
-from nightshift.serving.wire import Bodies, Headers, Message, Receive, Send, is_arrow, respond
+from nightshift.serving.thinking import Asked, Thought, admit_arrow, admit_entities, admit_json, think
+from nightshift.serving.wire import JSON, Answer, Bodies, Headers, Message, Receive, Send, is_arrow, respond
 
 PREFIX, SUFFIX = "/v1/models/", "/predict"
 REQUEST_ID_MAX = 128
 LARGE_BYTES = 128 * 1024
 """A larger body is worked on beside the event loop, so that others need not wait for it."""
 LARGE_AT_ONCE = 2
+NO_HEADERS: Headers = {}
+NOT_PLAIN = frozenset({b"x-request-id", b"content-encoding"})
+"""Headers of requests that may have been answered before, or that are not taken."""
 log = logging.getLogger(__name__)
 
 
@@ -82,16 +86,51 @@ class Predict:
         """Answer one request."""
         began = time.perf_counter()
         live = self._champions.get(model)
+        status, headers = 200, NO_HEADERS
         try:
             body = await self._answer(live, model, dict(scope["headers"]), receive)
-            status, headers = 200, {}
-        except RefusalError as refusal:
-            status, body, headers = refusal.status, refusal.body, refusal.headers
-        except Exception:
-            log.exception("a request to %s failed", model[:80])
-            status, body, headers = 500, RefusalError(500, "the server failed; its log says why").body, {}
-        await respond(scope, send, status, body, headers)
+        except Exception as error:
+            status, body, headers = _failed(model, error)
+        await respond(send, status, body, headers)
         self._metrics.observe(model if live else "", status, time.perf_counter() - began)
+
+    def at_once(self, model: str, headers: Headers, body: bytes, answer: Answer) -> bool:
+        """Answer a plain request that is here whole, without a task of its own; ``answer`` is called when it may leave.
+
+        Returns
+        -------
+        Whether it will be. It is not plain, and left to :meth:`__call__`, if it
+        is large, may be a retry, or is no JSON, or nobody answers for the model.
+        """
+        live = self._champions.get(model)
+        if live is None or len(body) > LARGE_BYTES or not _is_plain(headers):
+            return False
+        began = time.perf_counter()
+        try:
+            self._access.check(headers.get(b"authorization"), Role.PREDICT)
+            written = self._log_of(model)
+            written.check_room()
+            asked = Asked(live, self._next_id(), body, admit_entities if asks_by_keys(body) else admit_json)
+            now = time.time_ns() // 1000
+            thought = think(asked, now)
+            written.submit(live.columns, thought.frame, partial(self._end_at_once, asked, thought, now, began, answer))
+        except Exception as error:
+            self._tell(model, began, answer, *_failed(model, error))
+        return True
+
+    def _end_at_once(
+        self, asked: Asked, thought: Thought, now: int, began: float, answer: Answer, error: PredictionLogError | None
+    ) -> None:
+        model, status, headers = asked.live.model, 200, NO_HEADERS
+        try:
+            body = self._leave(asked, thought, now, error)
+        except Exception as failure:
+            status, body, headers = _failed(model, failure)
+        self._tell(model, began, answer, status, body, headers)
+
+    def _tell(self, model: str, began: float, answer: Answer, status: int, body: bytes, headers: Headers) -> None:
+        answer(status, body, headers)
+        self._metrics.observe(model, status, time.perf_counter() - began)
 
     async def close(self) -> None:
         """Wait for what goes on beside the answers, and let go of its threads."""
@@ -105,15 +144,14 @@ class Predict:
             raise RefusalError(404, f"no model is called {model[:80]!r}; GET /v1/models lists those that are served")
         read = admit_arrow if is_arrow(headers) else admit_json
         written = self._log_of(model)
-        self._check_room(written)
+        written.check_room()
         body = await self._bodies.read(headers, receive)
         if read is admit_json and asks_by_keys(body):
             read = admit_entities
         try:
             given = headers.get(b"x-request-id")
             if given is None:
-                self._count += 1
-                return await self._once(Asked(live, f"{self._prefix}{self._count:08x}", body, read), written)
+                return await self._once(Asked(live, self._next_id(), body, read), written)
             return await self._once_for_all(Asked(live, _name(model, given, caller, body), body, read), written)
         finally:
             self._bodies.release(body)
@@ -136,10 +174,22 @@ class Predict:
             thought = await asyncio.get_running_loop().run_in_executor(self._pool, think, asked, now)
         else:
             thought = think(asked, now)
-        try:
-            await written.append(live.columns, thought.frame)
-        except (PredictionLogError, LogBusyError) as error:
-            raise unavailable(f"the answer could not be remembered, so it is not given: {error}") from None
+        await written.append(live.columns, thought.frame)
+        return self._leave(asked, thought, now)
+
+    def _leave(self, asked: Asked, thought: Thought, now: int, error: PredictionLogError | None = None) -> bytes:
+        """Return the answer to a request that is remembered, count it, and let the challenger answer too.
+
+        Raises
+        ------
+        RefusalError
+            If it was turned away.
+        PredictionLogError
+            The ``error``, if it could not be remembered.
+        """
+        live = asked.live
+        if error is not None:
+            raise error
         if thought.refusal is not None:
             raise thought.refusal
         self._metrics.count_rows(live.model, live.version, thought.rows)
@@ -148,12 +198,23 @@ class Predict:
             self._shadow.follow(asked, challenger, self._log_of(f"{live.model}/{SHADOW}"), now)
         return thought.answer
 
-    @staticmethod
-    def _check_room(written: GroupCommit) -> None:
-        try:
-            written.check_room()
-        except (PredictionLogError, LogBusyError) as error:
-            raise unavailable(str(error)) from None
+    def _next_id(self) -> str:
+        self._count += 1
+        return f"{self._prefix}{self._count:08x}"
+
+
+def _is_plain(headers: Headers) -> bool:
+    return headers.get(b"content-type", JSON) == JSON and headers.keys().isdisjoint(NOT_PLAIN)
+
+
+def _failed(model: str, error: Exception) -> tuple[int, bytes, Headers]:
+    """Return status, body and headers for who gets no prediction."""
+    if isinstance(error, PredictionLogError | LogBusyError):
+        error = unavailable(f"the answer could not be remembered, so it is not given: {error}")
+    if not isinstance(error, RefusalError):
+        log.error("a request to %s failed", model[:80], exc_info=error)
+        error = RefusalError(500, "the server failed; its log says why")
+    return error.status, error.body, error.headers
 
 
 def _name(model: str, given: bytes, caller: Key, body: bytes) -> str:

@@ -12,7 +12,8 @@ import uvicorn
 
 from nightshift.errors import ServiceError, SettingsError
 from nightshift.serving.access import Access
-from nightshift.serving.guard import GuardedProtocol, sweep
+from nightshift.serving.guard import sweep
+from nightshift.serving.whole import WholeProtocol
 
 ASGIApplication = Any
 CONNECTIONS_MAX = 4096
@@ -89,7 +90,7 @@ def listen(host: str, port: int) -> socket.socket:
 def _config(app: ASGIApplication) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http=GuardedProtocol,
+        http=WholeProtocol,
         ws="none",
         loop="uvloop",
         log_level="warning",

@@ -9,10 +9,10 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Headers = Mapping[bytes, bytes]
+Answer = Callable[[int, bytes, Headers], None]
+"""Sends a whole JSON answer: status, body, and more headers."""
 
 JSON, ARROW = b"application/json", b"application/vnd.apache.arrow.stream"
-RESPOND = "nightshift.respond"
-"""Name of the ASGI extension that sends a whole answer: (status, headers, body), see ``guard.py``."""
 BODY_BYTES_MAX = 16 * 1024 * 1024
 BODIES_BYTES_MAX = 256 * 1024 * 1024
 """Of all bodies that are being received or worked on."""
@@ -77,15 +77,19 @@ class Bodies:
         return size
 
 
-async def respond(scope: Message, send: Send, status: int, body: bytes, headers: Headers) -> None:
-    """Send one whole JSON answer, at once where the server can."""
-    head = [(b"content-type", JSON), (b"content-length", b"%d" % len(body)), *headers.items()]
-    at_once = scope.get("extensions", {}).get(RESPOND)
-    if at_once is not None:
-        await at_once(status, head, body)
-        return
-    await send({"type": "http.response.start", "status": status, "headers": head})
+async def respond(send: Send, status: int, body: bytes, headers: Headers) -> None:
+    """Send one whole JSON answer."""
+    await send({"type": "http.response.start", "status": status, "headers": head_of(body, headers)})
     await send({"type": "http.response.body", "body": body})
+
+
+def head_of(body: bytes, headers: Headers) -> list[tuple[bytes, bytes]]:
+    """Return the headers of an answer in JSON, ``headers`` among them.
+
+    >>> head_of(b"{}", {b"retry-after": b"1"})
+    [(b'content-type', b'application/json'), (b'content-length', b'2'), (b'retry-after', b'1')]
+    """
+    return [(b"content-type", JSON), (b"content-length", b"%d" % len(body)), *headers.items()]
 
 
 def is_arrow(headers: Headers) -> bool:

@@ -111,7 +111,7 @@ async def test_an_answer_is_whole_json_of_a_declared_length() -> None:
     async def send(message: Message) -> None:
         sent.append(message)
 
-    await respond({}, send, 200, b"{}", {b"x": b"y"})
+    await respond(send, 200, b"{}", {b"x": b"y"})
 
     head, body = sent
     assert dict(head["headers"]) == {b"content-type": b"application/json", b"content-length": b"2", b"x": b"y"}
