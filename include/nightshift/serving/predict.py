@@ -9,7 +9,7 @@ import hashlib
 import logging
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
@@ -23,7 +23,7 @@ from nightshift.serving.lookup import asks_by_keys
 from nightshift.serving.metrics import Metrics
 from nightshift.serving.retries import Retries
 from nightshift.serving.shadow import Shadow
-from nightshift.serving.thinking import Asked, Thought, admit_arrow, admit_entities, admit_json, think
+from nightshift.serving.thinking import Asked, Thought, admit_arrow, admit_entities, admit_json, think, think_together
 from nightshift.serving.wire import JSON, Answer, Bodies, Headers, Message, Receive, Send, is_arrow, respond
 
 PREFIX, SUFFIX = "/v1/models/", "/predict"
@@ -34,6 +34,8 @@ LARGE_AT_ONCE = 2
 NO_HEADERS: Headers = {}
 NOT_PLAIN = frozenset({b"x-request-id", b"content-encoding"})
 """Headers of requests that may have been answered before, or that are not taken."""
+Ready = tuple[Asked, float, Answer]
+"""A request that waits for its turn, when it came, and how it is answered."""
 log = logging.getLogger(__name__)
 
 
@@ -81,6 +83,7 @@ class Predict:
         self._pool = ThreadPoolExecutor(LARGE_AT_ONCE, thread_name_prefix="large-request")
         self._prefix = secrets.token_hex(8)
         self._count = 0
+        self._ready: list[Ready] = []
 
     async def __call__(self, model: str, scope: Message, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -110,13 +113,40 @@ class Predict:
             self._access.check(headers.get(b"authorization"), Role.PREDICT)
             written = self._log_of(model)
             written.check_room()
-            asked = Asked(live, self._next_id(), body, admit_entities if asks_by_keys(body) else admit_json)
-            now = time.time_ns() // 1000
-            thought = think(asked, now)
-            written.submit(live.columns, thought.frame, partial(self._end_at_once, asked, thought, now, began, answer))
         except Exception as error:
             self._tell(model, began, answer, *_failed(model, error))
+            return True
+        if not self._ready:
+            # everybody who is here in this turn of the loop is answered together
+            asyncio.get_running_loop().call_soon(self._answer_all)
+        asked = Asked(live, self._next_id(), body, admit_entities if asks_by_keys(body) else admit_json)
+        self._ready.append((asked, began, answer))
         return True
+
+    def _answer_all(self) -> None:
+        ready, self._ready = self._ready, []
+        by_version: dict[int, list[Ready]] = {}
+        for one in ready:
+            by_version.setdefault(id(one[0].live), []).append(one)
+        for several in by_version.values():
+            self._answer_together(several, time.time_ns() // 1000)
+
+    def _answer_together(self, several: Sequence[Ready], now: int) -> None:
+        live = several[0][0].live
+        written = self._log_of(live.model)
+        thoughts: Sequence[Thought | Exception]
+        try:
+            thoughts = think_together([asked for asked, _, _ in several], now)
+        except Exception as error:
+            thoughts = [error] * len(several)
+        for (asked, began, answer), thought in zip(several, thoughts, strict=True):
+            try:
+                if isinstance(thought, Exception):
+                    raise thought
+                then = partial(self._end_at_once, asked, thought, now, began, answer)
+                written.submit(live.columns, thought.frame, then)
+            except Exception as error:
+                self._tell(live.model, began, answer, *_failed(live.model, error))
 
     def _end_at_once(
         self, asked: Asked, thought: Thought, now: int, began: float, answer: Answer, error: PredictionLogError | None
