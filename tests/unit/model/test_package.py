@@ -41,6 +41,22 @@ def test_no_rows_get_no_answers(opened: dict[str, ModelPackage], task: str) -> N
     assert len(opened[task].predict([])) == 0
 
 
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("sizes", [[], [1], [1] * 40, [0, 3, 0, 12, 1, 14, 1, 15, 16, 1], [200, 1, 1]])
+def test_several_matrices_are_answered_to_the_bit_as_one_by_one(
+    opened: dict[str, ModelPackage], task: str, sizes: list[int]
+) -> None:
+    package = opened[task]
+    matrix = package.encode(rides(task, rows=sum(sizes) or 1, seed=5))
+    matrices = [matrix[end - size : end] for end, size in zip(np.cumsum(sizes), sizes, strict=True)]
+
+    together = package.predict_each(matrices)
+
+    one_by_one = [package.predict_encoded(one) for one in matrices]
+    assert [one.shape for one in together] == [one.shape for one in one_by_one]
+    assert all(np.array_equal(one, other) for one, other in zip(together, one_by_one, strict=True))
+
+
 def test_a_package_knows_what_a_door_needs(opened: dict[str, ModelPackage]) -> None:
     found = opened["multiclass"]
 

@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +30,15 @@ from nightshift.errors import RegistryUnavailableError
 from nightshift.model.package import open_package
 from nightshift.predictions.log import PredictionLog
 from nightshift.serving.access import Role
-from nightshift.serving.app import create_app
+from nightshift.serving.app import App, create_app
+from nightshift.serving.loader import open_live
+from nightshift.serving.predict import LARGE_BYTES, NO_HEADERS
+from nightshift.serving.wire import Headers
 from nightshift.settings import Settings
 
 pytestmark = pytest.mark.anyio
 PREDICT = "/v1/models/rides/predict"
+CONTENT = {"content-type": "application/json"}
 
 
 @pytest.fixture(scope="module")
@@ -164,6 +169,132 @@ async def test_the_same_request_id_and_body_get_the_same_answer_and_count_once(
     assert len({answer.text for answer in [*at_once, after_a_restart]}) == 1
     assert other_body.json() != at_once[0].json()
     assert len(remembered(settings)) == 2
+
+
+async def at_once(app: App, *bodies: bytes, headers: Headers = NO_HEADERS) -> list[tuple[int, Any]]:
+    """Return status and content of what is answered to bodies that come in one turn of the loop."""
+    answers: dict[int, tuple[int, Any]] = {}
+    all_here = asyncio.Event()
+
+    def answer(number: int, status: int, body: bytes, _headers: Headers) -> None:
+        answers[number] = status, json.loads(body)
+        if len(answers) == len(bodies):
+            all_here.set()
+
+    for number, body in enumerate(bodies):
+        assert app.at_once(PREDICT, headers, body, partial(answer, number))
+    await asyncio.wait_for(all_here.wait(), 10)
+    return [answers[number] for number in range(len(bodies))]
+
+
+def without_ids(content: Any) -> Any:
+    return {
+        **content,
+        "predictions": [{**one, "prediction_id": ""} for one in content.get("predictions", [])],
+    }
+
+
+async def test_what_comes_in_one_turn_is_answered_as_one_by_one_and_remembered(
+    settings: Settings, package: Path
+) -> None:
+    rows = callers_rows(60)
+    bodies = [
+        *(json.dumps({"row": row}).encode() for row in rows[:30]),
+        b"{",
+        json.dumps({"row": {**ROW, "speed": -1}}).encode(),
+        json.dumps({"rows": rows[30:50]}).encode(),
+        json.dumps({"rows": rows[50:60]}).encode(),
+        json.dumps({"rows": []}).encode(),
+    ]
+    app = create_app(settings, package)
+    async with in_process(app) as http:
+        together = await at_once(app, *bodies)
+        one_by_one = [await http.post(PREDICT, content=body, headers=CONTENT) for body in bodies]
+
+    assert {status for status, _ in together} == {200, 400, 422}
+    assert [(status, without_ids(content)) for status, content in together] == [
+        (answer.status_code, without_ids(answer.json())) for answer in one_by_one
+    ]
+    ids = [one["prediction_id"] for _, content in together for one in content.get("predictions", [])]
+    assert len(set(ids)) == len(ids) == 60
+    kept = remembered(settings).set_index("prediction_id")
+    assert set(ids) <= set(kept.index)
+    assert int(kept["refused"].sum()) == 2  # the same bad row, by both ways
+
+
+async def test_a_model_that_fails_costs_its_requests_and_nothing_else(
+    settings: Settings, package: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = create_app(settings, package)
+    async with in_process(app):
+        live = app.champions.get("rides")
+        assert live is not None
+
+        def fail(*_: Any) -> Any:
+            raise ValueError("no memory for trees")
+
+        with monkeypatch.context() as broken:
+            broken.setattr(live.package, "_few", fail)
+            failed = await at_once(app, *[json.dumps({"row": ROW}).encode()] * 3)
+        after = await at_once(app, json.dumps({"row": ROW}).encode())
+
+    assert [status for status, _ in failed] == [500] * 3
+    assert "no memory" not in json.dumps(failed)
+    assert after[0][0] == 200
+
+
+async def test_two_versions_in_one_turn_answer_each_its_own(
+    settings: Settings, package: Path, other_package: Path
+) -> None:
+    body = json.dumps({"row": ROW}).encode()
+    app = create_app(settings, package)
+    async with in_process(app):
+        [(_, old)] = await at_once(app, body)
+        asking = asyncio.create_task(at_once(app, body, body))
+        await asyncio.sleep(0)  # both wait for their turn, and the champion changes
+        app.champions.put(open_live(other_package))
+        both = await asking
+        [(_, new)] = await at_once(app, body)
+
+    assert [content["version"] for _, content in both] == [old["version"]] * 2
+    assert without_ids(both[0][1]) == without_ids(old)
+    assert new["version"] != old["version"]
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "body"),
+    [
+        ("/v1/models", {}, b"{}"),
+        ("/v1/models/nobody/predict", {}, b"{}"),
+        (PREDICT, {b"x-request-id": b"1"}, b"{}"),
+        (PREDICT, {b"content-encoding": b"gzip"}, b"{}"),
+        (PREDICT, {b"content-type": b"application/vnd.apache.arrow.stream"}, b""),
+        (PREDICT, {b"content-type": b"text/xml"}, b"{}"),
+        (PREDICT, {}, b" " * (LARGE_BYTES + 1)),
+    ],
+)
+async def test_what_is_not_plain_is_not_answered_at_once(
+    settings: Settings, package: Path, path: str, headers: Headers, body: bytes
+) -> None:
+    app = create_app(settings, package)
+    async with in_process(app):
+        taken = app.at_once(path, headers, body, lambda *_: pytest.fail("it was answered"))
+
+    assert not taken
+
+
+@pytest.mark.parametrize(("role", "status"), [(Role.PREDICT, 200), (Role.READ, 403)])
+async def test_at_once_too_takes_a_key(
+    settings: Settings, package: Path, tmp_path: Path, role: Role, status: int
+) -> None:
+    keys, secret = key_file(tmp_path, role)
+    body = json.dumps({"row": ROW}).encode()
+    app = create_app(settings.model_copy(update={"serving_keys": str(keys)}), package)
+    async with in_process(app):
+        [(without, _)] = await at_once(app, body)
+        [(with_key, _)] = await at_once(app, body, headers={b"authorization": b"Bearer " + secret})
+
+    assert (without, with_key) == (401, status)
 
 
 @pytest.mark.parametrize("given", ["", "x" * 129])

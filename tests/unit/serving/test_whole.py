@@ -1,0 +1,256 @@
+"""What came whole is answered at once; whatever else comes is uvicorn's, and callers cannot tell which it was."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+import uvicorn
+
+from factories.callers import post
+from nightshift.serving.run import listen
+from nightshift.serving.whole import WholeProtocol
+from nightshift.serving.wire import Answer, Headers, Message, Receive, Send, respond
+
+pytestmark = pytest.mark.anyio
+SOON_SECONDS = 5.0
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+class Echo:
+    """Answers what it was sent: ``/now`` at once, ``/held`` when told to, everything else by ASGI."""
+
+    def __init__(self) -> None:
+        self.held: list[tuple[bytes, Answer]] = []
+        self.came = asyncio.Event()
+        self.by_asgi: list[bytes] = []
+
+    def at_once(self, path: str, headers: Headers, body: bytes, answer: Answer) -> bool:
+        if path == "/now":
+            answer(200, body, {b"x-kind": headers.get(b"x-kind", b"")})
+        elif path == "/held":
+            self.held.append((body, answer))
+            self.came.set()
+        return path in ("/now", "/held")
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        body, more = b"", True
+        while more:
+            message = await receive()
+            body, more = body + message.get("body", b""), message.get("more_body", False)
+        self.by_asgi.append(body)
+        await respond(send, 200, body, {})
+
+
+@asynccontextmanager
+async def serving(app: Echo, *, connections: int = 100) -> AsyncIterator[uvicorn.Server]:
+    config = uvicorn.Config(
+        app,
+        http=WholeProtocol,
+        ws="none",
+        lifespan="off",
+        log_level="critical",
+        proxy_headers=False,
+        limit_concurrency=connections,
+    )
+    server = uvicorn.Server(config)
+    listening = listen("127.0.0.1", 0)
+    config.port = listening.getsockname()[1]
+    # not serve(), which would take the test runner's signals
+    config.load()
+    server.lifespan = config.lifespan_class(config)
+    await server.startup(sockets=[listening])
+    try:
+        yield server
+    finally:
+        await server.shutdown(sockets=[listening])
+
+
+async def opened(server: uvicorn.Server) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    return await asyncio.open_connection("127.0.0.1", server.config.port)
+
+
+async def hear(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:
+    """Return head and body of the next answer."""
+    async with asyncio.timeout(SOON_SECONDS):
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = int(head.lower().partition(b"content-length: ")[2].split()[0])
+        return head, await reader.readexactly(length)
+
+
+async def ask(server: uvicorn.Server, *pieces: bytes) -> tuple[bytes, bytes]:
+    reader, writer = await opened(server)
+    for piece in pieces:
+        writer.write(piece)
+        await asyncio.sleep(0.02)
+    heard = await hear(reader)
+    writer.close()
+    return heard
+
+
+async def test_a_whole_request_is_answered_at_once_with_all_its_headers() -> None:
+    app = Echo()
+    async with serving(app) as server:
+        head, body = await ask(server, post("/now", b"hello", headers={"X-Kind": "plain"}))
+
+    assert head.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert b"\r\nx-kind: plain\r\n" in head
+    assert body == b"hello"
+    assert app.by_asgi == []
+
+
+@pytest.mark.parametrize("cut", [1, 30, 74, 100, -1])
+async def test_what_comes_in_pieces_loses_nothing(cut: int) -> None:
+    app = Echo()
+    request = post("/now", b"x" * 40)
+    async with serving(app) as server:
+        _, body = await ask(server, request[:cut], request[cut:])
+
+    assert body == b"x" * 40
+
+
+async def test_a_body_in_many_chunks_that_is_here_whole_is_put_together() -> None:
+    request = b"POST /now HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n4\r\ndefg\r\n0\r\n\r\n"
+    async with serving(Echo()) as server:
+        _, body = await ask(server, request)
+
+    assert body == b"abcdefg"
+
+
+async def test_what_the_app_does_not_answer_at_once_goes_to_it_by_asgi() -> None:
+    app = Echo()
+    async with serving(app) as server:
+        _, body = await ask(server, post("/other", b"hello"))
+
+    assert (body, app.by_asgi) == (b"hello", [b"hello"])
+
+
+async def test_requests_in_one_go_are_answered_in_their_order_whatever_their_way() -> None:
+    app = Echo()
+    async with serving(app) as server:
+        reader, writer = await opened(server)
+        writer.write(post("/held", b"1") + post("/now", b"2") + post("/other", b"3") + post("/held", b"4"))
+        await asyncio.wait_for(app.came.wait(), SOON_SECONDS)
+        app.held[0][1](200, b"1", {})
+        bodies = [(await hear(reader))[1] for _ in range(3)]
+        # what waited behind an answer is asked by ASGI, where "/held" is a path like any other
+        bodies.append((await hear(reader))[1])
+        writer.close()
+
+    assert bodies == [b"1", b"2", b"3", b"4"]
+
+
+async def test_an_answered_line_is_used_again() -> None:
+    app = Echo()
+    async with serving(app) as server:
+        reader, writer = await opened(server)
+        bodies = []
+        for path in ("/now", "/other", "/now", "/now"):
+            writer.write(post(path, path.encode()))
+            bodies.append((await hear(reader))[1])
+        writer.close()
+
+    assert bodies == [b"/now", b"/other", b"/now", b"/now"]
+    assert app.by_asgi == [b"/other"]
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        post("/now", b"hello", headers={"connection": "close"}),
+        b"POST /now HTTP/1.0\r\ncontent-length: 5\r\n\r\nhello",
+        b"POST /now HTTP/1.0\r\nconnection: keep-alive\r\ncontent-length: 5\r\n\r\nhello",
+    ],
+)
+async def test_who_wants_the_line_closed_has_it_closed(request_bytes: bytes) -> None:
+    async with serving(Echo()) as server:
+        reader, writer = await opened(server)
+        writer.write(request_bytes)
+        head, body = await hear(reader)
+        rest = await asyncio.wait_for(reader.read(), SOON_SECONDS)
+        writer.close()
+
+    assert b"\r\nconnection: close\r\n" in head
+    assert (body, rest) == (b"hello", b"")
+
+
+async def test_who_asks_for_a_go_ahead_gets_one() -> None:
+    app = Echo()
+    async with serving(app) as server:
+        reader, writer = await opened(server)
+        writer.write(b"POST /now HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 5\r\n\r\n")
+        go_ahead = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), SOON_SECONDS)
+        writer.write(b"hello")
+        _, body = await hear(reader)
+        writer.close()
+
+    assert go_ahead.startswith(b"HTTP/1.1 100")
+    assert body == b"hello"
+
+
+async def test_an_answer_to_a_caller_who_left_is_dropped() -> None:
+    app = Echo()
+    async with serving(app) as server:
+        _, writer = await opened(server)
+        writer.write(post("/held", b"1"))
+        await asyncio.wait_for(app.came.wait(), SOON_SECONDS)
+        writer.close()
+        await writer.wait_closed()
+        await asyncio.sleep(0.05)
+
+        app.held[0][1](200, b"1", {})
+        _, body = await ask(server, post("/now", b"next"))
+
+    assert body == b"next"
+
+
+async def test_what_is_under_way_is_answered_before_the_server_ends() -> None:
+    app = Echo()
+    async with serving(app) as server:
+        reader, writer = await opened(server)
+        writer.write(post("/held", b"1"))
+        await asyncio.wait_for(app.came.wait(), SOON_SECONDS)
+        ending = asyncio.create_task(server.shutdown())
+        await asyncio.sleep(0.2)
+        still_open = not ending.done()
+
+        app.held[0][1](200, b"1", {})
+        head, body = await hear(reader)
+        await asyncio.wait_for(ending, SOON_SECONDS)
+        writer.close()
+
+    assert still_open
+    assert b"\r\nconnection: close\r\n" in head
+    assert body == b"1"
+
+
+async def test_one_connection_too_many_is_told_so() -> None:
+    app = Echo()
+    async with serving(app, connections=2) as server:
+        _, first = await opened(server)
+        first.write(post("/held", b"1"))
+        await asyncio.wait_for(app.came.wait(), SOON_SECONDS)
+        reader, second = await opened(server)
+        second.write(post("/now", b"2"))
+        answer = await asyncio.wait_for(reader.read(100), SOON_SECONDS)
+        app.held[0][1](200, b"1", {})
+        for writer in (first, second):
+            writer.close()
+
+    assert answer.startswith(b"HTTP/1.1 503")
+
+
+async def test_a_broken_chunk_behind_a_head_is_refused_and_never_answered() -> None:
+    app = Echo()
+    async with serving(app) as server:
+        reader, writer = await opened(server)
+        writer.write(b"POST /now HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\nZZ\r\n")
+        answer = await asyncio.wait_for(reader.read(), SOON_SECONDS)
+        writer.close()
+
+    assert answer.startswith(b"HTTP/1.1 400")
+    assert app.by_asgi == []
