@@ -89,9 +89,9 @@ class Predict:
         """Answer one request."""
         began = time.perf_counter()
         live = self._champions.get(model)
-        status, headers = 200, NO_HEADERS
+        headers = NO_HEADERS
         try:
-            body = await self._answer(live, model, dict(scope["headers"]), receive)
+            status, body = await self._answer(live, model, dict(scope["headers"]), receive)
         except Exception as error:
             status, body, headers = _failed(model, error)
         await respond(send, status, body, headers)
@@ -140,23 +140,24 @@ class Predict:
         except Exception as error:
             thoughts = [error] * len(several)
         for (asked, began, answer), thought in zip(several, thoughts, strict=True):
+            if isinstance(thought, Exception):
+                self._tell(live.model, began, answer, *_failed(live.model, thought))
+                continue
+            then = partial(self._end_at_once, asked, thought, now, began, answer)
             try:
-                if isinstance(thought, Exception):
-                    raise thought
-                then = partial(self._end_at_once, asked, thought, now, began, answer)
                 written.submit(live.columns, thought.frame, then)
-            except Exception as error:
+            except (PredictionLogError, LogBusyError) as error:
                 self._tell(live.model, began, answer, *_failed(live.model, error))
 
     def _end_at_once(
         self, asked: Asked, thought: Thought, now: int, began: float, answer: Answer, error: PredictionLogError | None
     ) -> None:
-        model, status, headers = asked.live.model, 200, NO_HEADERS
-        try:
-            body = self._leave(asked, thought, now, error)
-        except Exception as failure:
-            status, body, headers = _failed(model, failure)
-        self._tell(model, began, answer, status, body, headers)
+        model = asked.live.model
+        if error is not None:
+            self._tell(model, began, answer, *_failed(model, error))
+        else:
+            self._count_in(asked, thought, now)
+            self._tell(model, began, answer, thought.status, thought.answer, NO_HEADERS)
 
     def _tell(self, model: str, began: float, answer: Answer, status: int, body: bytes, headers: Headers) -> None:
         answer(status, body, headers)
@@ -168,7 +169,7 @@ class Predict:
             await self._shadow.close()
         self._pool.shutdown()
 
-    async def _answer(self, live: Live | None, model: str, headers: Headers, receive: Receive) -> bytes:
+    async def _answer(self, live: Live | None, model: str, headers: Headers, receive: Receive) -> tuple[int, bytes]:
         caller = self._access.check(headers.get(b"authorization"), Role.PREDICT)
         if live is None:
             raise RefusalError(404, f"no model is called {model[:80]!r}; GET /v1/models lists those that are served")
@@ -186,47 +187,37 @@ class Predict:
         finally:
             self._bodies.release(body)
 
-    async def _once_for_all(self, asked: Asked, written: GroupCommit) -> bytes:
+    async def _once_for_all(self, asked: Asked, written: GroupCommit) -> tuple[int, bytes]:
         """Answer a request that may have been answered before."""
         before = await self._retries.find(asked.request_id)
         if before is not None:
-            return before
-        answer = None
+            return 200, before
+        status, answer = 0, b""
         try:
-            answer = await self._once(asked, written)
+            status, answer = await self._once(asked, written)
         finally:
-            self._retries.end(asked.request_id, answer)
-        return answer
+            self._retries.end(asked.request_id, answer if status == 200 else None)
+        return status, answer
 
-    async def _once(self, asked: Asked, written: GroupCommit) -> bytes:
-        now, live = time.time_ns() // 1000, asked.live
+    async def _once(self, asked: Asked, written: GroupCommit) -> tuple[int, bytes]:
+        now = time.time_ns() // 1000
         if len(asked.body) > LARGE_BYTES or asked.read is admit_arrow:
             thought = await asyncio.get_running_loop().run_in_executor(self._pool, think, asked, now)
         else:
             thought = think(asked, now)
-        await written.append(live.columns, thought.frame)
-        return self._leave(asked, thought, now)
+        await written.append(asked.live.columns, thought.frame)
+        self._count_in(asked, thought, now)
+        return thought.status, thought.answer
 
-    def _leave(self, asked: Asked, thought: Thought, now: int, error: PredictionLogError | None = None) -> bytes:
-        """Return the answer to a request that is remembered, count it, and let the challenger answer too.
-
-        Raises
-        ------
-        RefusalError
-            If it was turned away.
-        PredictionLogError
-            The ``error``, if it could not be remembered.
-        """
+    def _count_in(self, asked: Asked, thought: Thought, now: int) -> None:
+        """Count what was answered and is remembered, and let the challenger answer too."""
         live = asked.live
-        if error is not None:
-            raise error
-        if thought.refusal is not None:
-            raise thought.refusal
+        if thought.status != 200:
+            return
         self._metrics.count_rows(live.model, live.version, thought.rows)
         challenger = self._champions.challengers.get(live.model) if self._shadow else None
         if self._shadow is not None and challenger is not None:
             self._shadow.follow(asked, challenger, self._log_of(f"{live.model}/{SHADOW}"), now)
-        return thought.answer
 
     def _next_id(self) -> str:
         self._count += 1

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from nightshift.predictions.frames import frame
 from nightshift.predictions.record import Answered, Columns, Flaw, Refused, outcome, prediction_id
 from nightshift.predictions.record import encode as encode_entry
-from nightshift.serving.answers import Answer, Prediction, RefusalError, Scored, encode
+from nightshift.serving.answers import Answer, Prediction, Scored, encode
 from nightshift.serving.arrow import read_arrow
 from nightshift.serving.loader import Live
 from nightshift.serving.validation import Admitted, TurnedAwayError
@@ -31,12 +31,16 @@ class Asked(msgspec.Struct, gc=False):
 
 
 class Thought(msgspec.Struct, gc=False):
-    """What one request came to: the frame for the log, and the answer or the refusal that may leave after it."""
+    """What one request came to: the frame for the log, and the status and answer that may leave after it.
+
+    No error is kept in it: an error knows the frames that held it, and such a
+    circle through a struct that is hidden from the garbage collector is never freed.
+    """
 
     frame: bytes
     rows: int
-    answer: bytes = b""
-    refusal: RefusalError | None = None
+    answer: bytes
+    status: int = 200
 
 
 def admit_json(live: Live, body: bytes, now: int) -> Admitted:
@@ -97,7 +101,7 @@ def _admit(asked: Asked, now: int) -> Admitted | Thought:
         return asked.read(asked.live, asked.body, now)
     except TurnedAwayError as turned:
         entry = Refused(asked.request_id, now, asked.live.version, turned.rows)
-        return Thought(frame(encode_entry(entry)), 0, refusal=turned)
+        return Thought(frame(encode_entry(entry)), 0, turned.body, turned.status)
 
 
 def _compose(asked: Asked, now: int, admitted: Admitted, found: npt.NDArray[np.float32]) -> Thought:
@@ -115,7 +119,7 @@ def _compose(asked: Asked, now: int, admitted: Admitted, found: npt.NDArray[np.f
         flaws=admitted.flaws,
     )
     answer = Answer(columns.model, columns.version, _predictions(live, request_id, admitted, outputs))
-    return Thought(frame(encode_entry(answered)), len(outputs), answer=encode(answer))
+    return Thought(frame(encode_entry(answered)), len(outputs), encode(answer))
 
 
 def _predictions(live: Live, request_id: str, admitted: Admitted, outputs: list[Any]) -> list[Any]:

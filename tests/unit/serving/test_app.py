@@ -1,6 +1,7 @@
 """The app as a caller meets it: answers, refusals, swaps, and what is remembered of them."""
 
 import asyncio
+import gc
 import json
 import re
 from collections.abc import AsyncIterator
@@ -30,6 +31,7 @@ from nightshift.errors import RegistryUnavailableError
 from nightshift.model.package import open_package
 from nightshift.predictions.log import PredictionLog
 from nightshift.serving.access import Role
+from nightshift.serving.answers import RefusalError
 from nightshift.serving.app import App, create_app
 from nightshift.serving.loader import open_live
 from nightshift.serving.predict import LARGE_BYTES, NO_HEADERS
@@ -281,6 +283,19 @@ async def test_what_is_not_plain_is_not_answered_at_once(
         taken = app.at_once(path, headers, body, lambda *_: pytest.fail("it was answered"))
 
     assert not taken
+
+
+@pytest.mark.parametrize("body", [b"{", json.dumps({"row": {**ROW, "speed": -1}}).encode()])
+async def test_a_refusal_leaves_nothing_in_memory(settings: Settings, package: Path, body: bytes) -> None:
+    app = create_app(settings, package)
+    async with in_process(app) as http:
+        for _ in range(10):
+            await at_once(app, body, body)
+            await http.post(PREDICT, content=body, headers=CONTENT)
+        gc.collect()
+        left = [one for one in gc.get_objects() if isinstance(one, RefusalError)]
+
+    assert left == []
 
 
 @pytest.mark.parametrize(("role", "status"), [(Role.PREDICT, 200), (Role.READ, 403)])
