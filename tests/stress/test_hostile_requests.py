@@ -18,7 +18,7 @@ PREDICT = "/v1/models/rides/predict"
 GENERATED = 20_000
 MEMORY_MAX = 100 * 1024 * 1024
 LEFT_MAX = 20 * 1024 * 1024
-"""What twenty thousand requests may leave behind: three in four are refused, and each once left four thousand bytes."""
+"""What twenty thousand requests may leave behind; each that was refused once left four thousand bytes for ever."""
 
 
 @pytest.fixture(scope="module")
