@@ -147,7 +147,7 @@ class Ledger:
         if known:
             query = query.where(ENTRIES.c.id > known[-1].id)
         with self._transaction() as connection:
-            known = (*known, *(entry_of(row) for row in connection.execute(query).mappings()))
+            known = (*known, *map(entry_of, connection.execute(query).all()))
         self._read[model] = known
         return [entry for entry in known if kind is None or entry.kind is kind]
 
@@ -246,16 +246,9 @@ def _queue_writers(connection: sql.Connection) -> None:
 
 
 def entry_of(row: Any) -> Entry:
-    """Return a row of :data:`ENTRIES`, by column name, as an entry."""
-    return Entry(
-        id=row["id"],
-        model=row["model"],
-        kind=Kind(row["kind"]),
-        start=_moment(row["start"]),
-        end=_moment(row["end"]),
-        at=_moment(row["at"]),
-        text=row["body"],
-    )
+    """Return a row of :data:`ENTRIES`, by attributes, as an entry."""
+    start, end, at = _moment(row.start), _moment(row.end), _moment(row.at)
+    return Entry(row.id, row.model, Kind(row.kind), start, end, at, row.body)
 
 
 def _text(moment: datetime) -> str:

@@ -173,6 +173,17 @@ def test_json_for_people_is_indented_sorted_and_ends_in_a_newline(tmp_path: Path
     assert (tmp_path / "x.json").read_text() == '{\n  "a": "\\u00e9",\n  "b": 1\n}\n'
 
 
+@given(contents)
+def test_json_for_people_has_the_bytes_that_the_standard_library_gives_it(
+    tmp_path_factory: pytest.TempPathFactory, content: Any
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "content.json"
+
+    write_json(path, content)
+
+    assert path.read_text() == json.dumps(content, indent=2, sort_keys=True) + "\n"
+
+
 def test_text_is_utf_8_on_every_machine(tmp_path: Path) -> None:
     write_text(tmp_path / "x.txt", "naïve ☾")
 

@@ -20,7 +20,6 @@ from nightshift.pipelines.request import Cause, MonitorRequest
 from nightshift.pipelines.steps import find_step
 from nightshift.pipelines.telling import LEVELS
 from nightshift.pipelines.work import Outcome, Work
-from nightshift.predictions.labels import join
 from nightshift.predictions.log import PredictionLog
 from nightshift.runs import RunFolder
 from nightshift.spec import ModelSpec
@@ -136,9 +135,8 @@ class _Known:
             return 0
         age = self.spec.label.mature_age
         rows = self._between(entry.start - age, entry.end - age)
-        answered = rows[rows["version"] == entry.body["version"]]
-        joined = join(answered, self.labels, key=self.spec.key, label=self.spec.label.column)
-        return int(joined["label"].notna().sum()) - before
+        answered = (rows["version"] == entry.body["version"]) & ~rows["refused"].astype(bool)
+        return int((answered & rows["key"].isin(self.labels[self.spec.key])).sum()) - before
 
     def _between(self, start: datetime, end: datetime) -> pd.DataFrame:
         return self.rows[(self.rows["time"] >= start) & (self.rows["time"] < end)]

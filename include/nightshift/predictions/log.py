@@ -8,7 +8,7 @@ On disk, below ``<predictions>/<model>/``::
     damaged/                           segments with damage in their middle, for a person to look at
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -105,9 +105,12 @@ class PredictionLog:
         (JSON), ``sent, prediction, probability`` and each input as number or text;
         rows are by event time.
         """
-        for day in sorted(Manifest.read(self.folder).parts):
-            if _begin(day) < end and _begin(day) + DAY > start:
-                rows = self._day(day)
+        return self._days(Manifest.read(self.folder), start, end)
+
+    def _days(self, manifest: Manifest, start: datetime, end: datetime) -> Iterator[tuple[date, pd.DataFrame]]:
+        for day in _days_of(start, end):
+            if day in manifest.parts:
+                rows = self._day(day, manifest.parts[day])
                 inside = rows[(rows["time"] >= start) & (rows["time"] < end)]
                 if len(inside):
                     yield day, inside.reset_index(drop=True)
@@ -118,37 +121,38 @@ class PredictionLog:
         Rows that were turned away are among them, marked ``refused``. No row at
         all is an empty frame with the log's own columns.
         """
-        days = dict(self.days(start, end))
+        manifest = Manifest.read(self.folder)
+        days = dict(self._days(manifest, start, end))
         rows = pd.concat(days.values(), ignore_index=True) if days else _no_rows()
-        return rows, self._summary(start, end, rows)
+        return rows, _summary(manifest, start, end, rows)
 
-    def _day(self, day: date) -> pd.DataFrame:
+    def _day(self, day: date, names: Sequence[str]) -> pd.DataFrame:
         for attempt in range(READ_TRIES):
-            names = Manifest.read(self.folder).parts[day]
             try:
                 table = read_parts(self.folder / "days" / name for name in names)
             except FileNotFoundError:  # a compaction has just written the day anew
                 if attempt == READ_TRIES - 1:
                     raise
+                names = Manifest.read(self.folder).parts[day]
                 continue
             return _no_rows() if table is None else to_frame(table)
         raise AssertionError("unreachable: the last attempt returns or raises")
 
-    def _summary(self, start: datetime, end: datetime, rows: pd.DataFrame) -> LogWindow:
-        manifest = Manifest.read(self.folder)
-        answered = rows[~rows["refused"].astype(bool)]
-        spanned = list(_days_of(start, end))
-        with_rows = set(answered["time"].dt.date)
-        return LogWindow(
-            start=start,
-            end=end,
-            rows=len(answered),
-            refused=len(rows) - len(answered),
-            versions={str(version): int(count) for version, count in answered["version"].value_counts().items()},
-            duplicates=sum(manifest.duplicates.get(day, 0) for day in spanned),
-            gaps=tuple(day for day in spanned if day not in with_rows),
-            damaged=tuple(lost for lost in manifest.lost if lost.day is None or lost.day in spanned),
-        )
+
+def _summary(manifest: Manifest, start: datetime, end: datetime, rows: pd.DataFrame) -> LogWindow:
+    answered = rows[~rows["refused"].astype(bool)]
+    spanned = list(_days_of(start, end))
+    with_rows = set(answered["time"].dt.date)
+    return LogWindow(
+        start=start,
+        end=end,
+        rows=len(answered),
+        refused=len(rows) - len(answered),
+        versions={str(version): int(count) for version, count in answered["version"].value_counts().items()},
+        duplicates=sum(manifest.duplicates.get(day, 0) for day in spanned),
+        gaps=tuple(day for day in spanned if day not in with_rows),
+        damaged=tuple(lost for lost in manifest.lost if lost.day is None or lost.day in spanned),
+    )
 
 
 def _begin(day: date) -> datetime:

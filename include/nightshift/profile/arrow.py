@@ -1,7 +1,7 @@
 """Columns of Arrow tables, read as numbers or as names."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -111,20 +111,30 @@ def numbers_of(column: pa.ChunkedArray) -> np.ndarray:
 
 def names_of(column: pa.ChunkedArray) -> Cells:
     """Return a column of text or bytes as names, cut at their greatest length, with their counts."""
+    coded = column if is_a.is_dictionary(column.type) else column.dictionary_encode()
+    if any(chunk.dictionary.null_count for chunk in coded.chunks):  # Arrow cannot join such dictionaries
+        parts = [[chunk] for chunk in coded.chunks]
+    else:
+        parts = [coded.unify_dictionaries().chunks]
     counts: Counter[str] = Counter()
-    for chunk in column.chunks:
-        for name, count in _named(chunk):
-            counts[name] += count
+    for part in parts:
+        counts.update(_named(part))
     return Cells(**{**_counted(column, 0).__dict__, "names": dict(counts)})
 
 
-def _named(chunk: pa.Array) -> Iterator[tuple[str, int]]:
-    coded = chunk if is_a.is_dictionary(chunk.type) else chunk.dictionary_encode()
-    places = coded.indices.drop_null().to_numpy()
-    counts = np.bincount(places, minlength=len(coded.dictionary)).tolist()
-    for name, count in zip(_texts(coded.dictionary), counts, strict=True):
-        if count:
-            yield name, count
+def _named(chunks: Sequence[pa.DictionaryArray]) -> Mapping[str, int]:
+    """Return the counts of the names in chunks that have one dictionary."""
+    if not chunks:
+        return {}
+    places = np.concatenate([chunk.indices.drop_null().to_numpy() for chunk in chunks])
+    counts = np.bincount(places, minlength=len(chunks[0].dictionary)).tolist()
+    names = _texts(chunks[0].dictionary)
+    found = dict(zip(names, counts, strict=True))
+    if len(found) < len(names):  # cut at their greatest length, some are the same
+        found = Counter()
+        for name, count in zip(names, counts, strict=True):
+            found[name] += count
+    return {name: count for name, count in found.items() if count}
 
 
 def _texts(values: pa.Array) -> list[str]:

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from nightshift.errors import BinsDifferError
 from nightshift.profile.feature import FeatureProfile
 from nightshift.profile.movement import Movement
+from nightshift.spec import Kind
 
 
 def psi(reference: FeatureProfile, current: FeatureProfile) -> float:
@@ -35,46 +35,56 @@ def psi(reference: FeatureProfile, current: FeatureProfile) -> float:
     >>> psi(same, same)
     0.0
     """
-    before, now = shares(reference, current)
+    before, now = _shares(Movement.of(reference, current), reference, current)
+    return _psi(before, now)
+
+
+def distances(reference: FeatureProfile, current: FeatureProfile, moved: Movement) -> dict[str, float]:
+    """All that tell of columns of this kind, by name, from what ``moved`` between the two.
+
+    ``psi`` (see :func:`psi`), ``jensen_shannon`` (to base 2: 0 for equal shares, 1 for shares without a common bin) and
+    ``cramers_v`` (of being in the window and the value: chi-square's size, at most 1); of numbers also
+    ``kolmogorov_smirnov`` (largest difference between the shares of rows below a value, at any edge of bins) and
+    ``wasserstein`` (how far the average number has to be carried, in deviations of the reference, the numbers of a
+    bin being spread evenly between its edges).
+
+    Returns
+    -------
+    Each at least 0, and 0 for columns that are alike, or where either has no known value.
+
+    Examples
+    --------
+    >>> from nightshift.spec import Kind
+    >>> one = FeatureProfile.of(["a", "a", "b"], Kind.CATEGORICAL)
+    >>> distances(one, one, Movement.of(one, one))
+    {'psi': 0.0, 'jensen_shannon': 0.0, 'cramers_v': 0.0}
+    """
+    before, now = _shares(moved, reference, current)
+    found = {"psi": _psi(before, now), "jensen_shannon": _jensen_shannon(before, now), "cramers_v": _cramers_v(moved)}
+    if moved.kind is Kind.NUMERIC:
+        found["kolmogorov_smirnov"] = _kolmogorov_smirnov(moved)
+        found["wasserstein"] = _wasserstein(reference, current)
+    return found
+
+
+def _psi(before: np.ndarray, now: np.ndarray) -> float:
     return float(((now - before) * np.log(now / before)).sum())
 
 
-def jensen_shannon(reference: FeatureProfile, current: FeatureProfile) -> float:
-    """Jensen–Shannon distance, to base 2: 0 for equal shares, 1 for shares without a common bin.
-
-    >>> from nightshift.spec import Kind
-    >>> one = FeatureProfile.of(["a", "a", "b"], Kind.CATEGORICAL)
-    >>> jensen_shannon(one, one)
-    0.0
-    """
-    before, now = shares(reference, current)
+def _jensen_shannon(before: np.ndarray, now: np.ndarray) -> float:
     middle = (before + now) / 2
     divergence = (before * np.log2(before / middle) + now * np.log2(now / middle)).sum() / 2
     return float(np.sqrt(max(divergence, 0.0)))
 
 
-def total_variation(reference: FeatureProfile, current: FeatureProfile) -> float:
-    """Share of rows that would have to change bins to make the two equal, between 0 and 1."""
-    before, now = shares(reference, current)
-    return float(np.abs(now - before).sum() / 2)
-
-
-def kolmogorov_smirnov(reference: FeatureProfile, current: FeatureProfile) -> float:
-    """Largest difference between the shares of rows below a value, at any edge of bins; of numbers, 0 without any."""
-    moved = _moved(reference, current)
+def _kolmogorov_smirnov(moved: Movement) -> float:
     before, now = (counts.cumsum() / max(counts.sum(), 1) for counts in (moved.before, moved.now))
     return float(np.abs(now - before).max(initial=0.0))
 
 
-def wasserstein(reference: FeatureProfile, current: FeatureProfile) -> float:
-    """How far the average number has to be carried, in deviations of the reference (Wasserstein-1).
-
-    The numbers of a bin are spread evenly between its edges; 0 if either has
-    none, or the reference but one value.
-    """
+def _wasserstein(reference: FeatureProfile, current: FeatureProfile) -> float:
     if not reference.known or not current.known or not reference.deviation:
         return 0.0
-    _moved(reference, current)
     ends = [end for one in (reference, current) for end in (one.lowest, one.highest) if end is not None]
     points = np.unique([*ends, *(edge for edge in reference.edges if min(ends) < edge < max(ends))])
     gaps = [np.interp(points, *_below(one)) for one in (reference, current)]
@@ -82,9 +92,8 @@ def wasserstein(reference: FeatureProfile, current: FeatureProfile) -> float:
     return float(np.trapezoid(difference, points) / reference.deviation)
 
 
-def cramers_v(reference: FeatureProfile, current: FeatureProfile) -> float:
-    """Cramér's V between being in the window and the value: chi-square's size, 0 for equal shares, at most 1."""
-    before, now = _moved(reference, current).grouped()
+def _cramers_v(moved: Movement) -> float:
+    before, now = moved.grouped
     rows = before.sum(), now.sum()
     if not all(rows):
         return 0.0
@@ -95,19 +104,12 @@ def cramers_v(reference: FeatureProfile, current: FeatureProfile) -> float:
     return float(np.sqrt(statistic / sum(rows)))
 
 
-def shares(reference: FeatureProfile, current: FeatureProfile) -> tuple[np.ndarray, np.ndarray]:
+def _shares(moved: Movement, reference: FeatureProfile, current: FeatureProfile) -> tuple[np.ndarray, np.ndarray]:
     """Return the two columns' shares on common bins, what is not known last, half a count added to each."""
-    moved = _moved(reference, current)
-    grouped = moved.grouped() if moved.now.sum() and moved.before.sum() else (moved.before, moved.now)
+    grouped = moved.grouped if moved.now.sum() and moved.before.sum() else (moved.before, moved.now)
     unknown = [one.rows - one.known for one in (reference, current)]
     counted = [np.append(counts, nothing) + 0.5 for counts, nothing in zip(grouped, unknown, strict=True)]
     return counted[0] / counted[0].sum(), counted[1] / counted[1].sum()
-
-
-def _moved(reference: FeatureProfile, current: FeatureProfile) -> Movement:
-    if reference.grid != current.grid:
-        raise BinsDifferError("the profiles were counted on different bins; give the current one bins_of=reference")
-    return Movement.of(reference, current)
 
 
 def _below(column: FeatureProfile) -> tuple[np.ndarray, np.ndarray]:

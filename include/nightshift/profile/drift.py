@@ -11,15 +11,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from nightshift.profile import distance
+import numpy as np
+
 from nightshift.profile.baseline import Baseline
 from nightshift.profile.budget import Budget
 from nightshift.profile.faults import Pair, faults_of, newcomers_of, unit_of
-from nightshift.profile.feature import FeatureProfile
 from nightshift.profile.movers import Mover, Question
 from nightshift.profile.profile import Profile
 from nightshift.profile.tails import student_tail
-from nightshift.profile.variation import Variation, drift_of
+from nightshift.profile.variation import Variation
 from nightshift.spec import Kind, Limits
 from nightshift.verdict import SEVERITY, Check, Status
 
@@ -135,33 +135,32 @@ def compare_with(
     """Return what :func:`compare` does; a baseline is quicker where many windows are compared with one reference."""
     weights = {output: 1.0} if output else importance
     question = Question(baseline, current)
-    checks = [*_gone(question, weights), *_column_checks(question, weights, limits)]
+    pairs = _pairs(question, weights)
+    checks = [*_gone(question, weights), *_column_checks(question, pairs, weights, limits)]
     if not output:
         checks.extend(_volume(question))
     worst = {check.subject: check.status for check in sorted(checks, key=lambda one: SEVERITY.index(one.status))}
-    columns = sorted(_drifts(question, weights, worst), key=lambda one: -one.effect)
+    drifts = [_drift(pair, weights[name], worst.get(name, Status.HEALTHY)) for name, pair in pairs.items()]
+    columns = sorted(drifts, key=lambda one: -one.effect)
     places = {column.column: place for place, column in enumerate(columns)}
     checks.sort(key=lambda check: (-SEVERITY.index(check.status), places.get(check.subject, -1)))
-    drift, own = drift_of(baseline.reference, current, weights), baseline.variation.worst_drift
+    drift, own = sum(one.effect for one in drifts), baseline.variation.worst_drift
     allowed = max(limits.output_drift if output else limits.drift, own)
     checks.append(_drift_check(columns, drift, allowed, rows=current.rows, output=output))
     return DriftReport(drift, tuple(columns), tuple(checks))
 
 
-def _drifts(question: Question, weights: Mapping[str, float], worst: Mapping[str, Status]) -> Iterator[FeatureDrift]:
-    for name, weight in weights.items():
-        if name in question.current.columns:
-            before, now = question.baseline.reference.columns[name], question.current.columns[name]
-            status = worst.get(name, Status.HEALTHY)
-            yield FeatureDrift(name, distance.psi(before, now), weight, status, _distances(before, now))
+def _pairs(question: Question, weights: Mapping[str, float]) -> dict[str, Pair]:
+    """Return the columns that are asked about and that both have."""
+    before, now, own = question.baseline.reference.columns, question.current.columns, question.baseline.variation
+    there = [name for name in weights if name in now and name in before]
+    alpha = question.baseline.budget.of_fault(len(there))
+    return {name: Pair(name, before[name], now[name], own, alpha) for name in there}
 
 
-def _distances(before: FeatureProfile, now: FeatureProfile) -> dict[str, float]:
-    found = {"jensen_shannon": distance.jensen_shannon(before, now), "cramers_v": distance.cramers_v(before, now)}
-    if before.kind is Kind.NUMERIC:
-        found["kolmogorov_smirnov"] = distance.kolmogorov_smirnov(before, now)
-        found["wasserstein"] = distance.wasserstein(before, now)
-    return found
+def _drift(pair: Pair, weight: float, status: Status) -> FeatureDrift:
+    others = {name: size for name, size in pair.distances.items() if name != "psi"}
+    return FeatureDrift(pair.name, pair.distances["psi"], weight, status, others)
 
 
 def _volume(question: Question) -> Iterator[Check]:
@@ -186,25 +185,13 @@ def _gone(question: Question, weights: Mapping[str, float]) -> Iterator[Check]:
             yield Check("missing column", Status.BROKEN, name, f"{name} is gone", rows=question.current.rows)
 
 
-def _column_checks(question: Question, weights: Mapping[str, float], limits: Limits) -> Iterator[Check]:
+def _column_checks(
+    question: Question, pairs: Mapping[str, Pair], weights: Mapping[str, float], limits: Limits
+) -> Iterator[Check]:
     """Yield what is broken, what moved by itself, and what no longer goes with the rest, in this order."""
-    there = [
-        name for name in weights if name in question.current.columns and name in question.baseline.reference.columns
-    ]
-    alpha = question.baseline.budget.of_fault(len(there))
-    pairs = {
-        name: Pair(
-            name,
-            question.baseline.reference.columns[name],
-            question.current.columns[name],
-            question.baseline.variation,
-            alpha,
-        )
-        for name in there
-    }
     faults = {name: list(faults_of(pair)) for name, pair in pairs.items()}
-    sound = [name for name in there if not faults[name]]
-    movers = {mover.column: mover for mover in question.movers(sound)}
+    sound = [name for name in pairs if not faults[name]]
+    movers = {mover.column: mover for mover in question.movers({name: pairs[name].moved for name in sound})}
     for name in sound:
         if name in movers and (unit := unit_of(pairs[name])):
             faults[name] = [unit]
@@ -221,7 +208,7 @@ def _column_checks(question: Question, weights: Mapping[str, float], limits: Lim
 
 def _moved(mover: Mover, pair: Pair, weight: float, limits: Limits) -> Check:
     sentence = f"{mover.column} {_how(mover, pair)}"
-    moved = max(distance.psi(pair.before, pair.now), _as_psi(mover))
+    moved = max(pair.distances["psi"], _as_psi(mover))
     return _weighed("drift", mover, moved * weight, limits, sentence, pair.now.rows)
 
 
@@ -254,14 +241,9 @@ def _how(mover: Mover, pair: Pair) -> str:
 
 
 def _largest_change(pair: Pair) -> str:
-    def change(name: str) -> float:
-        return pair.now.counts.get(name, 0) / max(pair.now.known, 1) - pair.before.counts.get(name, 0) / max(
-            pair.before.known, 1
-        )
-
-    name = max(sorted(pair.before.counts.keys() | pair.now.counts.keys()), key=lambda name: abs(change(name)))
-    then = pair.before.counts.get(name, 0) / max(pair.before.known, 1)
-    return f"{name!r} was {then:.1%} of rows, is {then + change(name):.1%}"
+    then, now = pair.moved.before / max(pair.before.known, 1), pair.moved.now / max(pair.now.known, 1)
+    place = int(np.abs(now - then).argmax())
+    return f"{pair.moved.names[place]!r} was {then[place]:.1%} of rows, is {now[place]:.1%}"
 
 
 def _loose(mover: Mover, pair: Pair, weight: float, limits: Limits) -> Check:

@@ -4,13 +4,15 @@ Each is an exact test of a share that should be none, or no larger than it was;
 the reference's own windows say how large that is.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
 from nightshift.profile import shares
 from nightshift.profile.budget import FAULT_WEIGHTS
+from nightshift.profile.distance import distances
 from nightshift.profile.feature import FeatureProfile
 from nightshift.profile.movement import Movement
 from nightshift.profile.shares import Share, Spike
@@ -50,6 +52,15 @@ class Pair:
     now: FeatureProfile
     own: Variation
     alpha: float
+
+    @cached_property
+    def moved(self) -> Movement:
+        return Movement.of(self.before, self.now)
+
+    @cached_property
+    def distances(self) -> Mapping[str, float]:
+        """How far the two are apart, by name."""
+        return distances(self.before, self.now, self.moved)
 
     def check(self, name: str, sentence: str, share: Share, *, status: Status = Status.BROKEN) -> Check:
         return Check(name, status, self.name, sentence, share.now, self.allowed(name, share), self.now.rows)
@@ -179,7 +190,7 @@ def _stands_alone(pair: Pair, spike: Spike) -> bool:
     value = float(spike.value)
     if shares.beyond_range(pair.before, value) > FAR_WIDTHS * shares.width(pair.before):
         return True
-    moved = Movement.of(pair.before, pair.now)
+    moved = pair.moved
     place = int(np.searchsorted(pair.before.edges, value, side="right"))
     before, now = moved.before.copy(), moved.now.copy()
     now[place] -= spike.share.count
@@ -205,8 +216,10 @@ def _names(pair: Pair) -> Check | None:
     """Look for names that stand for nothing, and for known ones in another spelling."""
     if pair.now.kind is not Kind.CATEGORICAL or pair.before.often.floor:
         return None
-    plain = {_plain(name) for name in pair.before.counts}
     new = {name: count for name, count in pair.now.counts.items() if name not in pair.before.counts}
+    if not pair.is_new("unseen", Share(sum(new.values()), pair.now.rows, 0, pair.before.rows)):
+        return None
+    plain = {_plain(name) for name in pair.before.counts}
     wrong = {name: count for name, count in new.items() if _plain(name) in NOTHINGS or _plain(name) in plain}
     share = Share(sum(wrong.values()), pair.now.rows, 0, pair.before.rows)
     if not pair.is_new("unseen", share) or not pair.is_sure("unseen", share.measure.tail):

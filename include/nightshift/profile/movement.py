@@ -1,11 +1,12 @@
 """How one column moved between two profiles, measured without judging: location, spread, and the mix of its values."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
+from nightshift.errors import BinsDifferError
 from nightshift.profile import scores
 from nightshift.profile.feature import FeatureProfile
 from nightshift.profile.tails import count_tail, fewer_tail, mean_tail, square_tail
@@ -35,20 +36,23 @@ class Measure:
 class Movement:
     """What moved in one column, of the rows that have a known value in both profiles.
 
-    ``before`` and ``now`` are counts on common bins, or on common names.
+    ``before`` and ``now`` are counts on common bins, or of common ``names``.
     """
 
     kind: Kind
     before: np.ndarray
     now: np.ndarray
+    names: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, before: FeatureProfile, now: FeatureProfile) -> "Movement":
-        """Return the movement between two profiles on the same bins."""
+        """Return the movement between two profiles; a BinsDifferError unless they are on the same bins."""
+        if before.grid != now.grid:
+            raise BinsDifferError("the profiles were counted on different bins; give the current one bins_of=reference")
         if before.kind is Kind.NUMERIC:
             return cls(before.kind, np.array(before.bins, dtype=float), np.array(now.bins, dtype=float))
-        names = sorted(before.counts.keys() | now.counts.keys())
-        return cls(before.kind, _row(before.counts, names), _row(now.counts, names))
+        names = tuple(sorted(before.counts.keys() | now.counts.keys()))
+        return cls(before.kind, _row(before.counts, names), _row(now.counts, names), names)
 
     @property
     def rows(self) -> tuple[float, float]:
@@ -102,7 +106,7 @@ class Movement:
 
     def _mix(self) -> Measure:
         """Compare all shares at once by chi-square, on groups of bins that a window of this size can fill."""
-        before, now = self.grouped()
+        before, now = self.grouped
         freedom = len(before) - 1
         if freedom < 1:
             return Measure(0.0, 0.0, 1.0)
@@ -114,8 +118,9 @@ class Movement:
             float(np.sqrt(max(statistic - freedom, 0.0) * variance)), variance, square_tail(statistic, freedom)
         )
 
+    @cached_property
     def grouped(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return the counts on fewer bins: neighbours joined evenly (numeric), rare names joined (categorical)."""
+        """The counts on fewer bins: neighbours joined evenly (numeric), rare names joined (categorical)."""
         before, now = self.rows
         pooled = self.before + self.now
         expected = pooled * now / (before + now)
@@ -132,5 +137,5 @@ class Movement:
         return joined[0][filled], joined[1][filled]
 
 
-def _row(counts: Mapping[str, int], names: list[str]) -> np.ndarray:
+def _row(counts: Mapping[str, int], names: Sequence[str]) -> np.ndarray:
     return np.array([counts.get(name, 0) for name in names], dtype=float)

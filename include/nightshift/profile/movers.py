@@ -33,14 +33,14 @@ class Question:
     baseline: Baseline
     current: Profile
 
-    def movers(self, columns: list[str]) -> list[Mover]:
-        """Return the columns that moved on their own, the surest first.
+    def movers(self, movements: Mapping[str, Movement]) -> list[Mover]:
+        """Return the columns that moved on their own, the surest first; ``movements`` are of those to be asked.
 
         First those that show it themselves; the others are then asked about each
         other only, lest what they say be spoilt.
         """
-        alpha = self.baseline.budget.of_movement(len(columns))
-        alone = {name: self._alone(name) for name in columns}
+        alpha = self.baseline.budget.of_movement(len(movements))
+        alone = {name: movement.measures for name, movement in movements.items()}
         moved = sorted((one for one in self._asked(alone) if one.tail <= alpha), key=lambda one: one.tail)
         found = {one.column for one in moved}
         left = {name: measures for name, measures in alone.items() if name not in found}
@@ -87,9 +87,6 @@ class Question:
         asked = [self._mover(name, "bond", found["bond"]) for name, found in measured.items()]
         sure = [one for one in asked if one.tail <= alpha and one.measure.effect >= NEGLIGIBLE]
         return sorted(sure, key=lambda one: (one.tail, -one.measure.effect))
-
-    def _alone(self, name: str) -> Measures:
-        return Movement.of(self.baseline.reference.columns[name], self.current.columns[name]).measures
 
     def _asked(self, alone: Mapping[str, Measures], told: Mapping[str, Measures] | None = None) -> list[Mover]:
         """Return what speaks most for each column's having moved; see :meth:`_surest`."""

@@ -120,9 +120,9 @@ def spike(before: FeatureProfile, now: FeatureProfile, *, least: float) -> Spike
     the probability of one value is multiplied by how many others are as rare,
     any of which might have come up.
     """
-    found = None
+    found, enough = None, max(SPIKE_ROWS_MIN, least * now.rows)
     for value, count in now.counts.items():
-        if count < max(SPIKE_ROWS_MIN, least * now.rows):
+        if count < enough:
             continue
         share = Share(count, now.rows, _before(before, value), before.rows)
         if share.then > RARE * share.now or (share.then > HARDLY and share.before > HARDLY_ROWS):
@@ -136,7 +136,8 @@ def spike(before: FeatureProfile, now: FeatureProfile, *, least: float) -> Spike
 
 def grown(before: FeatureProfile, now: FeatureProfile) -> Spike | None:
     """Return the value that the reference knew whose share has grown most; none if none has."""
-    grew = {value: count / now.rows - _before(before, value) / before.rows for value, count in now.counts.items()}
+    known, floor = before.counts, before.often.floor
+    grew = {value: count / now.rows - known.get(value, floor) / before.rows for value, count in now.counts.items()}
     value = max(grew, key=lambda value: grew[value], default=None)
     if value is None or grew[value] <= 0:
         return None
@@ -154,7 +155,7 @@ def has_lost_values(before: FeatureProfile, now: FeatureProfile) -> bool:
 
 def _before(column: FeatureProfile, value: str) -> int:
     """Return how often the reference had ``value``, at most."""
-    return column.counts.get(value, 0) + (column.often.floor if value not in column.counts else 0)
+    return column.counts.get(value, column.often.floor)
 
 
 def _as_rare(column: FeatureProfile, count: int) -> int:

@@ -9,6 +9,7 @@ batches changes nothing.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
+from functools import partial
 from hashlib import blake2b
 
 import numpy as np
@@ -32,6 +33,7 @@ FIRST = 100
 """So many rows at the beginning, and the number of all, decide which rows are drawn."""
 
 Batches = Callable[[Sequence[str]], Iterable[pa.RecordBatch]]
+Work = Callable[[], None]
 
 
 def profile_rows(schema: pa.Schema, rows: int, batches: Batches, *, like: Profile | None = None) -> Profile:
@@ -60,17 +62,16 @@ def profile_rows(schema: pa.Schema, rows: int, batches: Batches, *, like: Profil
     kinds = kinds_of(schema, like)
     states = {name: _state(kind) for name, kind in kinds.items()}
     drawn = _Drawn(rows)
-    with ThreadPoolExecutor(THREADS) as threads:
-        for chunk in _chunks(batches(list(kinds))):
-            drawn.take(chunk, kinds)
-            _each(threads, chunk, {name: state.take for name, state in states.items()})
+    with ThreadPoolExecutor(THREADS) as threads, ThreadPoolExecutor(1) as reader:
+        for chunk in _ahead(_chunks(batches(list(kinds))), reader):
+            _each(threads, [partial(drawn.take, chunk, kinds), *_taking(chunk, {n: s.take for n, s in states.items()})])
         given: Mapping[str, FeatureProfile] = like.columns if like else {}
         pilot = drawn.table(schema)
         for name, state in states.items():
             state.settle(pilot.column(name), given.get(name))
         again = {name: state.take_again for name, state in states.items() if state.is_wide}
-        for chunk in _chunks(batches(list(again))) if again else ():
-            _each(threads, chunk, again)
+        for chunk in _ahead(_chunks(batches(list(again))), reader) if again else ():
+            _each(threads, _taking(chunk, again))
     columns = {name: state.profile for name, state in states.items()}
     return Profile(rows, columns, drawn.sample(pilot, columns, like=like.sample if like else None))
 
@@ -110,10 +111,23 @@ def _state(kind: Kind) -> NumbersColumn | NamesColumn:
     return NumbersColumn() if kind is Kind.NUMERIC else NamesColumn()
 
 
-def _each(threads: Executor, chunk: pa.Table, work: Mapping[str, Callable[[pa.ChunkedArray], None]]) -> None:
-    """Let every column have its part of the chunk, and wait until all are done."""
-    for done in [threads.submit(take, chunk.column(name)) for name, take in work.items()]:
+def _taking(chunk: pa.Table, columns: Mapping[str, Callable[[pa.ChunkedArray], None]]) -> Iterator[Work]:
+    """Yield what is to be done that every column has its part of the chunk."""
+    return (partial(take, chunk.column(name)) for name, take in columns.items())
+
+
+def _each(threads: Executor, works: Iterable[Work]) -> None:
+    """Do all, and wait until all are done."""
+    for done in [threads.submit(work) for work in works]:
         done.result()
+
+
+def _ahead(chunks: Iterator[pa.Table], reader: Executor) -> Iterator[pa.Table]:
+    """Yield the chunks; while one is counted, the next is already read."""
+    waiting = reader.submit(next, chunks, None)
+    while (chunk := waiting.result()) is not None:
+        waiting = reader.submit(next, chunks, None)
+        yield chunk
 
 
 def _chunks(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:

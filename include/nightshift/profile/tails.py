@@ -97,8 +97,15 @@ def fewer_tail(count: int, rows: int, before: int, rows_before: int) -> float:
 def _hypergeometric(counts: np.ndarray, rows: int, marked: int, rows_before: int) -> float:
     """Return the probability that one of ``counts`` of all ``marked`` rows fall among ``rows``."""
     total = rows + rows_before
+    counts = _that_weigh(counts, rows * marked / total, rows * rows_before / total**2 * marked)
     logs = _choose(marked, counts) + _choose(total - marked, rows - counts) - _choose(total, rows)
     return float(min(max(np.exp(logs).sum(), NEVER), 1.0))
+
+
+def _that_weigh(counts: np.ndarray, mean: float, variance: float) -> np.ndarray:
+    """Return the counts near the likeliest of them; what is further off is lost in rounding (Bernstein)."""
+    likeliest, reach = np.clip(mean, counts[0], counts[-1]), 40 * math.sqrt(variance) + 200
+    return counts[(counts >= likeliest - reach) & (counts <= likeliest + reach)]
 
 
 def _choose(total: int, some: Any) -> Any:

@@ -51,15 +51,17 @@ def other_unit(before: FeatureProfile, now: FeatureProfile) -> Unit | None:
         return None
     counts, expected = np.array(now.bins, dtype=float), _smoothed(np.array(before.bins, dtype=float), now.known)
     honest = _likelihood(counts, _tilted(np.array(before.bins, dtype=float), expected, counts))
-    best, found = honest + SURE, None
+    best, found = float(honest) + SURE, None
     rescaled = _smoothed(_rescaled(before, FACTORS, ADDED), now.known)
     parts = _parts(counts, expected, rescaled)
-    for (factor, offset), scaled, part in zip(CONVERSIONS, rescaled, parts.tolist(), strict=True):
-        likelihood, whole = _likelihood(counts, (1 - part) * expected + part * scaled), _likelihood(counts, scaled)
-        if whole + NEARLY >= likelihood:
-            part, likelihood = 1.0, whole
+    explained = (1 - parts) * expected + parts * rescaled
+    whole = _likelihood(counts, rescaled) + NEARLY >= _likelihood(counts, explained)
+    parts[whole], explained[whole] = 1.0, rescaled[whole]
+    likelihoods = _likelihood(counts, explained)
+    for place in np.flatnonzero(likelihoods > best):
+        (factor, offset), part, likelihood = CONVERSIONS[place], float(parts[place, 0]), float(likelihoods[place])
         least = PART_MIN if factor >= TOLD_IN_PART and not offset else WHOLE_MIN
-        fits = likelihood > best and _fits(counts, (1 - part) * expected + part * scaled)
+        fits = likelihood > best and _fits(counts, explained[place])
         if part >= least and fits and _agrees(before, now, Unit(factor, part, offset)):
             best, found = likelihood, Unit(factor, part, offset)
     return found
@@ -124,14 +126,13 @@ def _places(edges: np.ndarray, values: np.ndarray) -> np.ndarray:
 
 
 def _parts(counts: np.ndarray, expected: np.ndarray, rescaled: np.ndarray) -> np.ndarray:
-    """Return for each unit the likeliest share of rows that are counted in it (expectation and maximisation)."""
+    """Return the likeliest share of rows counted in each unit, (units, 1), by expectation and maximisation."""
     parts, shares = np.full((len(rescaled), 1), 0.5), counts / counts.sum()
     for _ in range(STEPS):
         theirs = parts * rescaled
         mixed = theirs / (theirs + (1 - parts) * expected)
         parts = np.clip(mixed @ shares, 1e-6, 1.0 - 1e-9)[:, None]
-    found: np.ndarray = parts[:, 0]
-    return found
+    return parts
 
 
 def _tilted(before: np.ndarray, expected: np.ndarray, counts: np.ndarray) -> np.ndarray:
@@ -152,8 +153,10 @@ def _tilted(before: np.ndarray, expected: np.ndarray, counts: np.ndarray) -> np.
     return shares
 
 
-def _likelihood(counts: np.ndarray, shares: np.ndarray) -> float:
-    return float(counts @ np.log(np.maximum(shares, 1e-300)))
+def _likelihood(counts: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """Return the logarithm of the counts' likelihood under shares (last axis: bins)."""
+    found: np.ndarray = np.log(np.maximum(shares, 1e-300)) @ counts
+    return found
 
 
 def _fits(counts: np.ndarray, shares: np.ndarray) -> bool:

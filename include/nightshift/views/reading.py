@@ -42,7 +42,7 @@ class LedgerReader(Ledger):
         """Return all entries but the windows, oldest first, of one model or of all."""
         query = _of(model, sql.select(ENTRIES).where(ENTRIES.c.kind != str(Kind.WINDOW)).order_by(ENTRIES.c.id))
         with self._transaction() as connection:
-            return [entry_of(row) for row in connection.execute(query).mappings()]
+            return [entry_of(row) for row in connection.execute(query)]
 
     def judgements(self, model: str, number: int) -> list[Entry]:
         """Return all judgements of the window that entry ``number`` judges, oldest first; empty if it judges none."""
@@ -53,7 +53,7 @@ class LedgerReader(Ledger):
                 return []
             same = (ENTRIES.c.start == one["start"]) & (ENTRIES.c.end == one["end"])
             query = sql.select(ENTRIES).where(ours, same).order_by(ENTRIES.c.id)
-            return [entry_of(row) for row in connection.execute(query).mappings()]
+            return [entry_of(row) for row in connection.execute(query)]
 
     def newest(self, model: str, count: int, *, before: int | None = None) -> list[Entry]:
         """Return the last ``count`` entries of any kind, newest first; ``before`` an entry's number."""
@@ -61,7 +61,7 @@ class LedgerReader(Ledger):
         if before is not None:
             query = query.where(ENTRIES.c.id < before)
         with self._transaction() as connection:
-            return [entry_of(row) for row in connection.execute(query).mappings()]
+            return [entry_of(row) for row in connection.execute(query)]
 
 
 def _of(model: str | None, query: "sql.Select[Any]") -> "sql.Select[Any]":
@@ -72,5 +72,5 @@ def _read(connection: sql.Connection, numbers: list[int]) -> dict[int, Entry]:
     found = {}
     for first in range(0, len(numbers), BATCH):
         query = sql.select(ENTRIES).where(ENTRIES.c.id.in_(numbers[first : first + BATCH]))
-        found.update({row["id"]: entry_of(row) for row in connection.execute(query).mappings()})
+        found.update({row.id: entry_of(row) for row in connection.execute(query)})
     return found

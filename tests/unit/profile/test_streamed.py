@@ -1,6 +1,7 @@
 """Rows in batches: any values, any parting, and the profile of the whole."""
 
 import json
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from factories.profile import KINDS, trips
 from factories.rows import HOSTILE, hostile, profiled
-from nightshift.errors import ProfileError
+from nightshift.errors import ProfileError, RowsError
 from nightshift.profile import column as column_room
 from nightshift.profile import streamed
 from nightshift.profile.profile import Profile
@@ -81,6 +82,18 @@ def test_columns_that_are_too_many_valued_for_one_pass_are_counted_in_two(monkey
         "5.0": 143,
         "6.0": 142,
     }
+
+
+def test_what_fails_while_the_next_rows_are_read_is_told_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streamed, "CHUNK", 10)
+    table = pa.table({"x": range(30)})
+
+    def torn(names: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        yield from table.select(list(names)).to_batches(max_chunksize=10)[:2]
+        raise RowsError("the third batch is damaged")
+
+    with pytest.raises(RowsError, match="the third batch is damaged"):
+        streamed.profile_rows(table.schema, len(table), torn)
 
 
 def test_a_profile_in_batches_is_that_of_the_frame() -> None:
