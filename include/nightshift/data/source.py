@@ -2,16 +2,13 @@
 
 import importlib.util
 import inspect
-from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from types import ModuleType
 from typing import Protocol, runtime_checkable
 
 import duckdb
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from nightshift.errors import SourceError
 from nightshift.spec import ModelSpec
@@ -54,7 +51,6 @@ class ParquetSource:
         self.time = time
 
     def extract(self, start: datetime, end: datetime) -> dict[str, pd.DataFrame]:
-        """Return the rows in [``start``, ``end``); files that hold others only are left alone."""
         query = f"""
             SELECT * REPLACE ("{self.time}"::TIMESTAMPTZ AS "{self.time}")
             FROM read_parquet($files, union_by_name := true)
@@ -63,49 +59,15 @@ class ParquetSource:
         with duckdb.connect() as database:
             database.execute("SET TimeZone = 'UTC'")
             try:
-                every = [
-                    name for (name,) in database.execute("SELECT file FROM glob(?)", [str(self.pattern)]).fetchall()
-                ]
-                files = self._among(every, start, end) or [str(self.pattern)]
-                found = database.sql(query, params={"files": files, "start": start, "end": end})
+                found = database.sql(query, params={"files": str(self.pattern), "start": start, "end": end})
                 return {READY: found.to_arrow_table().to_pandas()}
-            except (duckdb.Error, pa.ArrowException, OSError) as error:
+            except duckdb.Error as error:
                 raise SourceError(
                     f"{self.pattern}: cannot be read: {error}; expected Parquet files with a time column {self.time!r}"
                 ) from error
 
     def static(self) -> dict[str, pd.DataFrame]:
         return {}
-
-    def _among(self, names: Sequence[str], start: datetime, end: datetime) -> list[str]:
-        """Return the files that may hold rows in [``start``, ``end``), and the first of each schema for its columns.
-
-        Their footers tell; to read one costs a part of what it costs to open the file in a query.
-        """
-        found: list[str] = []
-        schemas: list[pq.ParquetSchema] = []
-        for name in names:
-            footer = pq.read_metadata(name)
-            if not any(footer.schema.equals(schema) for schema in schemas):
-                schemas.append(footer.schema)
-                found.append(name)
-            elif any(first < end and last >= start for first, last in _spans(footer, self.time)):
-                found.append(name)
-        return found
-
-
-def _spans(footer: pq.FileMetaData, time: str) -> Iterator[tuple[datetime, datetime]]:
-    """Yield the first and last time of each part of a file; all of time where the footer does not tell."""
-    places = [place for place in range(footer.num_columns) if footer.schema.column(place).path == time]
-    for part in range(footer.num_row_groups):
-        told = footer.row_group(part).column(places[0]).statistics if places else None
-        ends = (told.min, told.max) if told is not None and told.has_min_max else (None, None)
-        first, last = (_utc(moment) if isinstance(moment, datetime) else None for moment in ends)
-        yield first or datetime.min.replace(tzinfo=UTC), last or datetime.max.replace(tzinfo=UTC)
-
-
-def _utc(moment: datetime) -> datetime:
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
 
 
 def load_source(spec: ModelSpec, sources: Path, project: Path) -> Source:

@@ -69,48 +69,6 @@ def test_a_time_without_a_zone_is_taken_as_utc(tmp_path: Path) -> None:
     assert found["at"].tolist() == [at("2013-01-01 23:30")]
 
 
-def without_rows(path: Path) -> None:
-    """Leave of a Parquet file what stands at its end, which says what is in it."""
-    content = bytearray(path.read_bytes())
-    footer = int.from_bytes(content[-8:-4], "little") + 8
-    content[4:-footer] = bytes(len(content) - footer - 4)
-    path.write_bytes(content)
-
-
-@pytest.mark.parametrize("zone", [None, "UTC", "America/New_York"])
-def test_of_files_that_hold_other_days_no_row_is_read(tmp_path: Path, zone: str | None) -> None:
-    for name, day in {"a": 2, "b": 1, "c": 3}.items():
-        rows = pd.DataFrame({"at": [pd.Timestamp(2013, 1, day, 23, 30)], "ride_id": [f"r{day}"]})
-        rows["at"] = rows["at"].dt.tz_localize("UTC").dt.tz_convert(zone)
-        rows.to_parquet(tmp_path / f"{name}.parquet")
-    without_rows(tmp_path / "b.parquet")
-    without_rows(tmp_path / "c.parquet")
-
-    found = ParquetSource(tmp_path / "*.parquet", time="at").extract(at("2013-01-02"), at("2013-01-03"))["rows"]
-
-    assert found["ride_id"].tolist() == ["r2"]
-
-
-def test_a_column_that_only_files_of_other_days_have_is_null(tmp_path: Path) -> None:
-    pd.DataFrame({"at": [at("2013-01-01")], "wind": [3.0]}).to_parquet(tmp_path / "1.parquet")
-    pd.DataFrame({"at": [at("2013-01-02")], "rain": [1.0]}).to_parquet(tmp_path / "2.parquet")
-
-    found = ParquetSource(tmp_path / "*.parquet", time="at").extract(at("2013-01-02"), at("2013-01-03"))["rows"]
-
-    assert list(found.columns) == ["at", "wind", "rain"]
-    assert found["wind"].isna().tolist() == [True]
-
-
-def test_a_time_of_which_a_file_does_not_tell_the_ends_is_read(tmp_path: Path) -> None:
-    rows = pd.DataFrame({"at": ["2013-01-01 23:30:00", "2013-01-02 00:00:00"]})
-    rows.to_parquet(tmp_path / "text.parquet")
-    rows.assign(at=pd.to_datetime(rows["at"])).to_parquet(tmp_path / "untold.parquet", write_statistics=False)
-
-    found = ParquetSource(tmp_path / "*.parquet", time="at").extract(at("2013-01-02"), at("2013-01-03"))["rows"]
-
-    assert found["at"].tolist() == [at("2013-01-02"), at("2013-01-02")]
-
-
 @pytest.mark.parametrize("content", [None, "no Parquet"])
 def test_files_that_cannot_be_read_are_named(tmp_path: Path, content: str | None) -> None:
     if content:
