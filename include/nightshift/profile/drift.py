@@ -142,7 +142,8 @@ def compare_with(
     columns = sorted(_drifts(question, weights, worst), key=lambda one: -one.effect)
     places = {column.column: place for place, column in enumerate(columns)}
     checks.sort(key=lambda check: (-SEVERITY.index(check.status), places.get(check.subject, -1)))
-    drift, own = drift_of(baseline.reference, current, weights), baseline.variation.worst_drift
+    drift = drift_of(baseline.reference, current, weights)
+    own = baseline.variation.drift_within(baseline.budget.of_all)
     allowed = max(limits.output_drift if output else limits.drift, own)
     checks.append(_drift_check(columns, drift, allowed, rows=current.rows, output=output))
     return DriftReport(drift, tuple(columns), tuple(checks))
