@@ -136,13 +136,18 @@ def _odd(pair: Pair) -> Check | None:
 
 
 def _constant(pair: Pair) -> Check | None:
-    """Look for a column that is stuck; one value all week is weather if it was most of the training too."""
+    """Look for a column that is stuck; one value all week is weather if it was most of the training too.
+
+    Nor is a known value a fault where windows of the reference had but one each, as a day has one weekday.
+    """
     now, before = pair.now, pair.before
     value, count = max(now.counts.items(), key=lambda one: one[1], default=("", 0))
     if count != now.known or count < CONSTANT_ROWS_MIN:
         return None
     share = Share(count, now.rows, before.counts.get(value, 0), before.rows)
-    usual = share.before / max(before.known, 1)
+    usual, most = share.before / max(before.known, 1), pair.own.swing(pair.name, "most").worst
+    if most == 1.0 and (share.before or not pair.is_new("spike", share)):
+        return None
     if (usual >= USUAL_SHARE and pair.swings) or not pair.is_sure("spike", share.measure.tail):
         return None
     return pair.check("constant", f"{pair.name} is {_said(value, now)} in all {count:,} rows", share)
@@ -185,7 +190,8 @@ def _stands_alone(pair: Pair, spike: Spike) -> bool:
     now[place] -= spike.share.count
     before[place] -= min(spike.share.before, before[place])
     mix = replace(moved, before=before, now=now).measures.get("mix")
-    return not shares.has_lost_values(pair.before, pair.now) and (mix is None or mix.tail >= AS_BEFORE_MIN)
+    usual = mix is None or pair.own.swing(pair.name, "mix").tail(mix) >= AS_BEFORE_MIN
+    return usual and not shares.has_lost_values(pair.before, pair.now)
 
 
 def _far(pair: Pair) -> Check | None:
@@ -209,7 +215,8 @@ def _names(pair: Pair) -> Check | None:
     new = {name: count for name, count in pair.now.counts.items() if name not in pair.before.counts}
     wrong = {name: count for name, count in new.items() if _plain(name) in NOTHINGS or _plain(name) in plain}
     share = Share(sum(wrong.values()), pair.now.rows, 0, pair.before.rows)
-    if not pair.is_new("unseen", share) or not pair.is_sure("unseen", share.measure.tail):
+    # not held to how many honest newcomers windows had: those had none of these
+    if share.count < ROWS_MIN or share.now < SHARE_MIN or not pair.is_sure("unseen", share.measure.tail):
         return None
     most = max(wrong, key=lambda name: wrong[name])
     known = "stands for nothing" if _plain(most) in NOTHINGS else "is a known name in another spelling"

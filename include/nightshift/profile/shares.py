@@ -14,8 +14,6 @@ RARE = 0.1
 """A value is new if its share before was at most this part of its share now."""
 SPIKE_ROWS_MIN = 3
 LASTING, LOST, LOST_ROWS_MIN = 0.005, 0.3, 15
-HARDLY, HARDLY_ROWS = 1e-4, 2
-"""So small a share, or so few rows, and the reference did not really know a value."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +123,7 @@ def spike(before: FeatureProfile, now: FeatureProfile, *, least: float) -> Spike
         if count < max(SPIKE_ROWS_MIN, least * now.rows):
             continue
         share = Share(count, now.rows, _before(before, value), before.rows)
-        if share.then > RARE * share.now or (share.then > HARDLY and share.before > HARDLY_ROWS):
+        if share.then > RARE * share.now:
             continue
         others = 1 if beyond_range(before, float(value)) else _as_rare(before, count)
         tail = min(1.0, share.measure.tail * others)
@@ -153,8 +151,14 @@ def has_lost_values(before: FeatureProfile, now: FeatureProfile) -> bool:
 
 
 def _before(column: FeatureProfile, value: str) -> int:
-    """Return how often the reference had ``value``, at most."""
-    return column.counts.get(value, 0) + (column.often.floor if value not in column.counts else 0)
+    """Return how often the reference had ``value``, at most: not listed it may have come, but not outside the range."""
+    if value in column.counts:
+        return column.counts[value]
+    return 0 if beyond_range(column, float(value)) else min(column.often.floor, column.bins[_bin(column, value)])
+
+
+def _bin(column: FeatureProfile, value: str) -> int:
+    return int(np.searchsorted(np.array(column.edges), float(value), side="right"))
 
 
 def _as_rare(column: FeatureProfile, count: int) -> int:
@@ -174,19 +178,23 @@ def new_in(window: FeatureProfile, others: Mapping[str, int], rows: int) -> floa
 
 
 def left_out(windows: Sequence[FeatureProfile]) -> dict[str, list[float]]:
-    """Return each window's shares that all other windows lack: ``spike``, ``unseen``, ``outside``."""
+    """Return each window's shares that all other windows lack: ``spike``, ``unseen``, ``outside``.
+
+    And ``most``, that of its most frequent value.
+    """
     counts: dict[str, int] = {}
     for window in windows:
         for value, count in window.counts.items():
             counts[value] = counts.get(value, 0) + count
     rows = sum(window.rows for window in windows)
-    found: dict[str, list[float]] = {"spike": [], "unseen": [], "outside": []}
+    found: dict[str, list[float]] = {"spike": [], "unseen": [], "outside": [], "most": []}
     for place, window in enumerate(windows):
         others = [*windows[:place], *windows[place + 1 :]]
         found["spike"].append(new_in(window, counts, rows))
         own = sum(count for value, count in window.counts.items() if counts[value] == count)
         found["unseen"].append(own / window.rows if window.kind is Kind.CATEGORICAL and window.rows else 0.0)
         found["outside"].append(_outside_of(window, others))
+        found["most"].append(max(window.counts.values(), default=0) / max(window.known, 1))
     return found
 
 

@@ -155,3 +155,27 @@ def test_an_honest_shift_or_stretch_is_no_other_unit(
     report = compared(window.assign(speed=turned(window["speed"])))
 
     assert report.status is Status.DRIFTED
+
+
+@pytest.mark.parametrize("value", [0.0, -1.0, 120.0])
+def test_one_value_beyond_the_range_of_a_column_with_many_is_a_sentinel(value: float) -> None:
+    chance = np.random.default_rng(1)
+    before, now = (pd.DataFrame({"share": 5 + np.round(chance.beta(2, 3, rows), 3) * 90}) for rows in (5000, 1500))
+    reference = Profile.of(before, {"share": Kind.NUMERIC})
+    current = Profile.of(some(now, "share", 0.02, value), reference.kinds, bins_of=reference)
+
+    report = compare(reference, current, importance={"share": 1.0}, limits=Limits())
+
+    assert [check.name for check in of_status(report, Status.BROKEN)] == ["sentinel"]
+
+
+def test_a_value_that_was_rare_and_alone_has_become_frequent_is_a_sentinel() -> None:
+    chance = np.random.default_rng(2)
+    before, now = (pd.DataFrame({"dwell": np.round(np.exp(chance.normal(2, 1.1, rows)), 1)}) for rows in (50_000, 1500))
+    reference = Profile.of(before, {"dwell": Kind.NUMERIC})
+    current = Profile.of(some(now, "dwell", 0.02, 0.1), reference.kinds, bins_of=reference)
+
+    report = compare(reference, current, importance={"dwell": 1.0}, limits=Limits())
+
+    assert (before["dwell"] == 0.1).sum() > 2
+    assert [check.name for check in of_status(report, Status.BROKEN)] == ["sentinel"]
