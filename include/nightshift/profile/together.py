@@ -29,6 +29,7 @@ ONE_HOT = 8
 RIDGE = 1e-3
 BINNED = 300
 GROUPS = 10
+WEIGHT_MAX = 0.9
 CLEAR = 2.5
 """Deviations below which the normal law is good enough, and much quicker."""
 
@@ -77,18 +78,43 @@ class Bonds:
         if len(window) < ROWS_MIN or len(names) < 2:
             return {}
         rows, known = _read(window, self.tables)
-        pulls = self._pulls(names)
-        asked = [name for name in pulls if known[name].sum() >= ROWS_MIN]
-        if not asked:
-            return {}
-        pull = np.stack([pulls[name] for name in asked], axis=1)
-        before, now = self.rows @ pull, rows @ pull
-        found = {}
-        for place, name in enumerate(asked):
+        pulls, before = self._learned_by_all if len(names) == len(self.tables) else self._learned(names)
+        now, found = rows @ np.array(list(pulls.values())).reshape(-1, rows.shape[1]).T, {}
+        for place, name in enumerate(pulls):
             own, there, here = self.where[name].start, self.known[name], known[name]
-            bonds = _alike(self.rows[there, own], rows[here, own])
-            found[name] = _measures(before[there, place], now[here, place], *bonds)
+            if here.sum() >= ROWS_MIN:
+                bonds = _alike(self.rows[there, own], rows[here, own])
+                found[name] = _measures(before[there, place], now[here, place], *bonds)
         return found
+
+    @cached_property
+    def _learned_by_all(self) -> tuple[Mapping[str, np.ndarray], np.ndarray]:
+        return self._learned(list(self.tables))
+
+    def _learned(self, names: Collection[str]) -> tuple[Mapping[str, np.ndarray], np.ndarray]:
+        """Return the pulls of ``names``, and what they leave of the reference's rows: (rows, pulls)."""
+        pulls = self._pulls(names)
+        left = self.rows @ np.array(list(pulls.values())).reshape(-1, self.rows.shape[1]).T
+        return pulls, self._unlearned(names, left)
+
+    def _unlearned(self, names: Collection[str], left: np.ndarray) -> np.ndarray:
+        """Return what is left of each of the reference's rows as if the others had been learned without that row.
+
+        Rows that were learned from are foretold better than any that come later: with
+        sixty columns by a twentieth, which a large window would take for a loose bond.
+        (Prediction residuals: D. Allen, Technometrics 16, 1974.)
+        """
+        said = self.rows[:, self._places(names)]
+        weight = np.einsum("ij,ij->i", said @ self._inverse(names), said) / len(said)
+        return left / (1 - np.minimum(weight, WEIGHT_MAX))[:, None]
+
+    def _places(self, names: Collection[str]) -> np.ndarray:
+        return np.concatenate([np.arange(*self.where[name].indices(len(self.gram))) for name in names])
+
+    def _inverse(self, names: Collection[str]) -> np.ndarray:
+        places = self._places(names)
+        inverse: np.ndarray = np.linalg.inv(self.gram[np.ix_(places, places)] + RIDGE * np.eye(len(places)))
+        return inverse
 
     def _pulls(self, names: Collection[str]) -> dict[str, np.ndarray]:
         """Return by column what to multiply a row with to get what the others leave unexplained of it.
@@ -97,8 +123,7 @@ class Bonds:
         columns leave is that block's rows of the inverse, by the inverse of the
         block itself. Columns that the others hardly foretell are left out.
         """
-        places = np.concatenate([np.arange(*self.where[name].indices(len(self.gram))) for name in names])
-        inverse = np.linalg.inv(self.gram[np.ix_(places, places)] + RIDGE * np.eye(len(places)))
+        places, inverse = self._places(names), self._inverse(names)
         found, start = {}, 0
         for name in names:
             own = slice(start, start + self.tables[name].shape[1])
