@@ -17,6 +17,8 @@ from nightshift.verdict import Check, Status
 
 DEVIATIONS, RELATIVE = 2.0, 0.05
 """How much worse must be expected: so many standard errors of a window's mean error, and such a share of the usual."""
+UNSEEN_DEVIATIONS = 4.0
+"""And where no check speaks: the answers alone are off."""
 LOST = frozenset({"constant", "missing column", "type", "bond"})
 """Findings after which no row of a column is believed."""
 ALL = 0.9
@@ -63,7 +65,8 @@ def expected_harm(
     kept = {name: mask for name, mask in hidden.items() if name not in changed}
     worse = opinion.worse(rows, hidden=kept, believed=not changed)
     error = opinion.deviation / math.sqrt(max(len(rows), 1))
-    allowed = max(DEVIATIONS * error, RELATIVE * opinion.seen)
+    speaking = any(check.status is not Status.HEALTHY for check in checks)
+    allowed = max((DEVIATIONS if speaking else UNSEEN_DEVIATIONS) * error, RELATIVE * opinion.seen)
     status = Status.DEGRADED if worse > allowed else Status.HEALTHY
     expected = opinion.seen + worse
     said, usual = (f"{one:.4g}" if opinion.task == "regression" else f"{one:.1%}" for one in (expected, opinion.seen))
