@@ -32,7 +32,8 @@ STUCK = 0.1
 STUCK_VALUES_MIN, STUCK_BEFORE_MAX = 10, 0.2
 CONSTANT_ROWS_MIN = 20
 USUAL_SHARE = 0.5
-AS_BEFORE_MIN = 1e-4
+AS_BEFORE_MIN, KNOWN_AS_BEFORE_MIN = 1e-4, 0.01
+"""So probable must what the others did be beside a value that was never there, and one that was, but rarely."""
 FAR_WIDTHS = 1.0
 NOTHINGS = frozenset({
     "", "-", "--", ".", "?", "null", "none", "nan", "na", "n/a", "#n/a", "nil", "undefined", "missing", "unknown",
@@ -181,7 +182,9 @@ def _stuck(pair: Pair) -> Spike | None:
 
 def _stands_alone(pair: Pair, spike: Spike) -> bool:
     """Say whether the other numbers are as they were: where all moved, new values are no wonder."""
-    value = float(spike.value)
+    value, is_known = float(spike.value), spike.share.before > shares.HARDLY_ROWS
+    if is_known and pair.swings:
+        return False
     if shares.beyond_range(pair.before, value) > FAR_WIDTHS * shares.width(pair.before):
         return True
     moved = Movement.of(pair.before, pair.now)
@@ -189,8 +192,9 @@ def _stands_alone(pair: Pair, spike: Spike) -> bool:
     before, now = moved.before.copy(), moved.now.copy()
     now[place] -= spike.share.count
     before[place] -= min(spike.share.before, before[place])
-    mix = replace(moved, before=before, now=now).measures.get("mix")
-    usual = mix is None or pair.own.swing(pair.name, "mix").tail(mix) >= AS_BEFORE_MIN
+    rest = replace(moved, before=before, now=now).measures
+    least = KNOWN_AS_BEFORE_MIN if is_known else AS_BEFORE_MIN
+    usual = all(pair.own.swing(pair.name, name).tail(one) >= least for name, one in rest.items())
     return usual and not shares.has_lost_values(pair.before, pair.now)
 
 

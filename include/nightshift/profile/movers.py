@@ -65,8 +65,9 @@ class Question:
         found: list[Mover] = []
         left = [name for name in columns if not self.baseline.variation.swings_by_itself(name)]
         while len(left) > 1 and (loose := self._loose(left)):
-            without = {one.column: [name for name in left if name != one.column] for one in loose}
-            rest = {name: len(self._loose(others)) for name, others in without.items()}
+            names = [one.column for one in loose]
+            without = {name: [other for other in left if other != name] for name in names}
+            rest = {name: len(self._loose(others, of=names)) for name, others in without.items()}
             if not all(rest.values()):
                 return found + self._suspects([one for one in loose if not rest[one.column]], without)
             # without the one that came loose the fewest others look as if they had
@@ -82,14 +83,14 @@ class Question:
         doubts = {one.column: min((one.tail for one in self._bonds(without[one.column])), default=1.0) for one in loose}
         return [one for one in loose if doubts[one.column] >= AS_EVER_MIN] or loose
 
-    def _loose(self, columns: list[str]) -> list[Mover]:
+    def _loose(self, columns: list[str], *, of: list[str] | None = None) -> list[Mover]:
         """Return the columns whose bond with the others is off, the surest first."""
         alpha = self.baseline.budget.of_together(len(columns))
-        sure = [one for one in self._bonds(columns) if one.tail <= alpha and one.measure.effect >= NEGLIGIBLE]
+        sure = [one for one in self._bonds(columns, of=of) if one.tail <= alpha and one.measure.effect >= NEGLIGIBLE]
         return sorted(sure, key=lambda one: (one.tail, -one.measure.effect))
 
-    def _bonds(self, columns: list[str]) -> list[Mover]:
-        measured = self.baseline.bonds.measures(self.current.sample, among=columns)
+    def _bonds(self, columns: list[str], *, of: list[str] | None = None) -> list[Mover]:
+        measured = self.baseline.bonds.measures(self.current.sample, among=columns, of=of)
         return [self._mover(name, "bond", found["bond"]) for name, found in measured.items()]
 
     def _alone(self, name: str) -> Measures:

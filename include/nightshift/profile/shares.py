@@ -1,5 +1,6 @@
 """Shares of rows that a column should not have, or no more than before: what faults and newcomers are told by."""
 
+from bisect import bisect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -14,6 +15,10 @@ RARE = 0.1
 """A value is new if its share before was at most this part of its share now."""
 SPIKE_ROWS_MIN = 3
 LASTING, LOST, LOST_ROWS_MIN = 0.005, 0.3, 15
+HARDLY_ROWS = 2
+"""So few rows, and the reference did not really know a value."""
+ALONE = 0.5
+"""Of the rows beyond the range so many share one value if it stands for something: a drift brings its neighbours."""
 
 
 @dataclass(frozen=True)
@@ -97,9 +102,10 @@ def unseen(before: FeatureProfile, now: FeatureProfile) -> Share:
     """
     if before.often.floor or not before.counts:
         return Share(0, now.rows, 0, before.rows)
-    known = sum(count for value, count in now.counts.items() if value in before.counts)
+    # what a window of many values does not list may be known: it is not told, lest it be held to be new
+    new = sum(count for value, count in now.counts.items() if value not in before.counts)
     once = sum(1 for count in before.counts.values() if count == 1)
-    return Share(now.known - known, now.rows, once, before.rows)
+    return Share(new, now.rows, once, before.rows)
 
 
 @dataclass(frozen=True)
@@ -118,14 +124,17 @@ def spike(before: FeatureProfile, now: FeatureProfile, *, least: float) -> Spike
     the probability of one value is multiplied by how many others are as rare,
     any of which might have come up.
     """
-    found = None
+    found, new = None, outside(before, now)
     for value, count in now.counts.items():
         if count < max(SPIKE_ROWS_MIN, least * now.rows):
             continue
         share = Share(count, now.rows, _before(before, value), before.rows)
-        if share.then > RARE * share.now:
+        is_beyond = beyond_range(before, float(value)) > 0
+        if share.then > RARE * share.now or (is_beyond and count < ALONE * new.count):
             continue
-        others = 1 if beyond_range(before, float(value)) else _as_rare(before, count)
+        others = 1 if is_beyond else _as_rare(before, count)
+        if share.before > HARDLY_ROWS:
+            others = max(others, before.distinct.estimate)
         tail = min(1.0, share.measure.tail * others)
         if found is None or tail < found.tail:
             found = Spike(value, share, tail)
@@ -146,7 +155,7 @@ def has_lost_values(before: FeatureProfile, now: FeatureProfile) -> bool:
     """Say whether the values that the reference had all the time are all but gone: then all have moved."""
     usual = {value: count / before.rows for value, count in before.counts.items() if count >= LASTING * before.rows}
     expected = sum(usual.values()) * now.rows
-    found = sum(now.counts.get(value, 0) for value in usual)
+    found = sum(now.counts.get(value, now.often.floor) for value in usual)
     return expected >= LOST_ROWS_MIN and found < LOST * expected
 
 
@@ -154,11 +163,8 @@ def _before(column: FeatureProfile, value: str) -> int:
     """Return how often the reference had ``value``, at most: not listed it may have come, but not outside the range."""
     if value in column.counts:
         return column.counts[value]
-    return 0 if beyond_range(column, float(value)) else min(column.often.floor, column.bins[_bin(column, value)])
-
-
-def _bin(column: FeatureProfile, value: str) -> int:
-    return int(np.searchsorted(np.array(column.edges), float(value), side="right"))
+    number = float(value)
+    return 0 if beyond_range(column, number) else min(column.often.floor, column.bins[bisect(column.edges, number)])
 
 
 def _as_rare(column: FeatureProfile, count: int) -> int:

@@ -64,7 +64,9 @@ class Bonds:
         """The columns of which the others say something."""
         return frozenset(self._pulls(list(self.tables))) if len(self.tables) > 1 else frozenset()
 
-    def measures(self, window: Sample, *, among: Collection[str] | None = None) -> dict[str, dict[str, Measure]]:
+    def measures(
+        self, window: Sample, *, among: Collection[str] | None = None, of: Collection[str] | None = None
+    ) -> dict[str, dict[str, Measure]]:
         """Return ``level`` and ``bond`` of each column that the others foretell.
 
         Parameters
@@ -73,6 +75,8 @@ class Bonds:
             Rows on the bins of the reference.
         among
             Columns that may be believed; the rest is neither asked nor told.
+        of
+            Columns that are told; all, if not given.
         """
         names = [name for name in self.tables if name in window.columns and (among is None or name in among)]
         if len(window) < ROWS_MIN or len(names) < 2:
@@ -82,9 +86,24 @@ class Bonds:
         now, found = rows @ np.array(list(pulls.values())).reshape(-1, rows.shape[1]).T, {}
         for place, name in enumerate(pulls):
             own, there, here = self.where[name].start, self.known[name], known[name]
-            if here.sum() >= ROWS_MIN:
-                bonds = _alike(self.rows[there, own], rows[here, own])
-                found[name] = _measures(before[there, place], now[here, place], *bonds)
+            if here.sum() >= ROWS_MIN and (of is None or name in of):
+                edges, alike = self._alike[name]
+                alike_now = np.searchsorted(edges, rows[here, own], side="right")
+                found[name] = _measures(before[there, place], now[here, place], alike, alike_now)
+        return found
+
+    @cached_property
+    def _alike(self) -> Mapping[str, tuple[np.ndarray, np.ndarray]]:
+        """By column, edges that part like values, and where the reference's rows are.
+
+        A rainy week is not another bond because rain is hard to foretell.
+        """
+        found = {}
+        for name in self.tables:
+            own = self.rows[self.known[name], self.where[name].start]
+            shares = np.linspace(0, 1, GROUPS + 1)[1:-1]
+            edges = np.unique(np.quantile(own, shares, method="higher")) if len(own) else own
+            found[name] = edges, np.searchsorted(edges, own, side="right")
         return found
 
     @cached_property
@@ -141,12 +160,6 @@ def _measures(before: np.ndarray, now: np.ndarray, alike: np.ndarray, alike_now:
     missed, missed_now = (before - before.mean()) ** 2, (now - before.mean()) ** 2
     usual = np.bincount(alike, missed) / np.maximum(np.bincount(alike), 1)
     return {"level": _measure(before, now), "bond": _measure(missed - usual[alike], missed_now - usual[alike_now])}
-
-
-def _alike(before: np.ndarray, now: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return groups of like values: a rainy week is not another bond because rain is hard to foretell."""
-    edges = np.unique(np.quantile(before, np.linspace(0, 1, GROUPS + 1)[1:-1], method="higher"))
-    return np.searchsorted(edges, before, side="right"), np.searchsorted(edges, now, side="right")
 
 
 def _measure(before: np.ndarray, now: np.ndarray) -> Measure:
