@@ -117,7 +117,7 @@ def student_tail(shift: float, variance: float, windows: int, *, excess: float =
     """
     if variance <= 0:
         return 1.0
-    freedom = max(windows - 1, 1)
+    freedom = float(max(windows - 1, 1))
     heavy = 4 + 6 / excess if excess > 0 else math.inf
     if heavy < freedom:
         freedom, variance = heavy, variance * (1 - 2 / heavy)
