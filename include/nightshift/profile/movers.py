@@ -12,6 +12,8 @@ NEGLIGIBLE = 0.05
 """A shift of less than so many deviations is no alarm, however sure it is."""
 AS_EVER_MIN = 1e-3
 """What chance does this often is nothing to suspect."""
+SUSPECTS_MAX = 6
+"""So many of the surest are tried; each trial costs as much as the question itself."""
 
 
 Measures = Mapping[str, Measure]
@@ -66,12 +68,12 @@ class Question:
         left = [name for name in columns if not self.baseline.variation.swings_by_itself(name)]
         while len(left) > 1 and (loose := self._loose(left)):
             names = [one.column for one in loose]
-            without = {name: [other for other in left if other != name] for name in names}
+            without = {name: [other for other in left if other != name] for name in names[:SUSPECTS_MAX]}
             rest = {name: len(self._loose(others, of=names)) for name, others in without.items()}
             if not all(rest.values()):
-                return found + self._suspects([one for one in loose if not rest[one.column]], without)
+                return found + self._suspects([one for one in loose if rest.get(one.column) == 0], without)
             # without the one that came loose the fewest others look as if they had
-            loosest = min(loose, key=lambda one: rest[one.column])
+            loosest = min(loose[:SUSPECTS_MAX], key=lambda one: rest[one.column])
             found.append(loosest)
             left.remove(loosest.column)
         return found
