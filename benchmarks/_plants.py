@@ -67,10 +67,11 @@ def written(rows: pd.DataFrame, column: str, _chance: Chance) -> pd.DataFrame:
 
 
 def below(share: float) -> Plant:
-    """Put one number just below all that the column has: what stands for nothing need not be -999."""
+    """Put one number a little below all that a column has: what stands for nothing need not be -999."""
 
     def plant(rows: pd.DataFrame, column: str, chance: Chance) -> pd.DataFrame:
-        return put(np.floor(rows[column].min()) - 1.0, share)(rows, column, chance)
+        lowest, highest = rows[column].min(), rows[column].max()
+        return put(np.floor(lowest - 0.2 * (highest - lowest)), share)(rows, column, chance)
 
     return plant
 

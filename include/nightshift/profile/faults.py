@@ -160,7 +160,7 @@ def _spike(pair: Pair) -> Check | None:
         return None
     least = max(SHARE_MIN, BEYOND_OWN * pair.own.swing(pair.name, "spike").reach)
     found = shares.spike(pair.before, pair.now, least=least)
-    if found is None or not pair.is_sure("spike", found.tail) or not _stands_alone(pair, found):
+    if found is None or not pair.is_sure("spike", found.tail) or not _is_spike(pair, found):
         found = _stuck(pair)
     if found is None or found.share.count == pair.now.known:
         return None
@@ -180,11 +180,16 @@ def _stuck(pair: Pair) -> Spike | None:
     return found if large and pair.is_sure("spike", found.tail) and _stands_alone(pair, found) else None
 
 
-def _stands_alone(pair: Pair, spike: Spike) -> bool:
+def _is_spike(pair: Pair, spike: Spike) -> bool:
+    """Say whether a value stands alone; of one that was known, if only rarely, much must be as it was."""
+    if not shares.is_known(pair.before, spike.value):
+        return _stands_alone(pair, spike)
+    return not pair.swings and _stands_alone(pair, spike, least=KNOWN_AS_BEFORE_MIN)
+
+
+def _stands_alone(pair: Pair, spike: Spike, *, least: float = AS_BEFORE_MIN) -> bool:
     """Say whether the other numbers are as they were: where all moved, new values are no wonder."""
-    value, is_known = float(spike.value), spike.share.before > shares.HARDLY_ROWS
-    if is_known and pair.swings:
-        return False
+    value = float(spike.value)
     if shares.beyond_range(pair.before, value) > FAR_WIDTHS * shares.width(pair.before):
         return True
     moved = Movement.of(pair.before, pair.now)
@@ -193,7 +198,6 @@ def _stands_alone(pair: Pair, spike: Spike) -> bool:
     now[place] -= spike.share.count
     before[place] -= min(spike.share.before, before[place])
     rest = replace(moved, before=before, now=now).measures
-    least = KNOWN_AS_BEFORE_MIN if is_known else AS_BEFORE_MIN
     usual = all(pair.own.swing(pair.name, name).tail(one) >= least for name, one in rest.items())
     return usual and not shares.has_lost_values(pair.before, pair.now)
 

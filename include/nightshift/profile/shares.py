@@ -133,7 +133,7 @@ def spike(before: FeatureProfile, now: FeatureProfile, *, least: float) -> Spike
         if share.then > RARE * share.now or (is_beyond and count < ALONE * new.count):
             continue
         others = 1 if is_beyond else _as_rare(before, count)
-        if share.before > HARDLY_ROWS:
+        if is_known(before, value):
             others = max(others, before.distinct.estimate)
         tail = min(1.0, share.measure.tail * others)
         if found is None or tail < found.tail:
@@ -157,6 +157,11 @@ def has_lost_values(before: FeatureProfile, now: FeatureProfile) -> bool:
     expected = sum(usual.values()) * now.rows
     found = sum(now.counts.get(value, now.often.floor) for value in usual)
     return expected >= LOST_ROWS_MIN and found < LOST * expected
+
+
+def is_known(column: FeatureProfile, value: str) -> bool:
+    """Say whether the reference surely had ``value`` more than hardly ever."""
+    return column.counts.get(value, 0) > HARDLY_ROWS
 
 
 def _before(column: FeatureProfile, value: str) -> int:
