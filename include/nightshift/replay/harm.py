@@ -19,6 +19,8 @@ DEVIATIONS, RELATIVE = 2.0, 0.05
 """How much worse must be expected: so many standard errors of a window's mean error, and such a share of the usual."""
 UNSEEN_DEVIATIONS = 4.0
 """And where no check speaks: the answers alone are off."""
+WRONG_ROWS = 3
+"""Fewer wrong answers than so many more are no harm."""
 LOST = frozenset({"constant", "missing column", "type", "bond"})
 """Findings after which no row of a column is believed."""
 ALL = 0.9
@@ -67,6 +69,9 @@ def expected_harm(
     error = opinion.deviation / math.sqrt(max(len(rows), 1))
     speaking = any(check.status is not Status.HEALTHY for check in checks)
     allowed = max((DEVIATIONS if speaking else UNSEEN_DEVIATIONS) * error, RELATIVE * opinion.seen)
+    if opinion.task != "regression":
+        # a model that was never wrong before has no deviation
+        allowed = max(allowed, WRONG_ROWS / max(len(rows), 1))
     status = Status.DEGRADED if worse > allowed else Status.HEALTHY
     expected = opinion.seen + worse
     said, usual = (f"{one:.4g}" if opinion.task == "regression" else f"{one:.1%}" for one in (expected, opinion.seen))

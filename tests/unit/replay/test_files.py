@@ -149,6 +149,27 @@ def test_answers_that_are_far_off_are_told_though_no_column_speaks(given: Path) 
     assert {name: answer["verdict"] for name, answer in found.items()} == {"hardly": "HEALTHY", "far": "DEGRADED"}
 
 
+def test_a_model_that_was_never_wrong_is_not_degraded_by_a_breath(given: Path) -> None:
+    def said(rows: pd.DataFrame) -> pd.DataFrame:
+        late = (rows["speed"] > 20).astype(int)
+        return rows.assign(prediction=late, probability=rows["speed"].fillna(0) / 100, target=late)
+
+    said(trips(6000)).to_parquet(given / "r.parquet")
+    content = json.loads((given / "s.json").read_text()) | {"task": "binary", "window_rows": [300]}
+    (given / "s.json").write_text(json.dumps(content))
+    for seed in range(6, 12):
+        put(given, f"quiet{seed}", said(trips(300, seed=seed)))
+
+    assert {answer["verdict"] for answer in replayed(given).values()} == {"HEALTHY"}
+
+
+def test_a_reference_of_a_few_rows_is_refused(given: Path) -> None:
+    answered(trips(20)).to_parquet(given / "r.parquet")
+
+    with pytest.raises(RequestError, match="has 20 rows"):
+        replayed(given)
+
+
 def test_a_reference_without_a_declared_column_is_refused(given: Path) -> None:
     answered(trips(100)).drop(columns="zone").to_parquet(given / "r.parquet")
 
