@@ -15,7 +15,7 @@ from nightshift.profile.profile import Profile
 from nightshift.spec import Kind
 from nightshift.verdict import Check, Status
 
-DEVIATIONS, RELATIVE = 2.0, 0.05
+DEVIATIONS, RELATIVE = 2.5, 0.05
 """How much worse must be expected: so many standard errors of a window's mean error, and such a share of the usual."""
 UNSEEN_DEVIATIONS = 4.0
 """And where no check speaks: the answers alone are off."""
