@@ -1,6 +1,5 @@
 """What a window's drift or fault probably costs, before any label is in."""
 
-import math
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -15,8 +14,8 @@ from nightshift.profile.profile import Profile
 from nightshift.spec import Kind
 from nightshift.verdict import Check, Status
 
-DEVIATIONS, RELATIVE = 2.5, 0.05
-"""How much worse must be expected: so many standard errors of a window's mean error, and such a share of the usual."""
+DEVIATIONS, RELATIVE = 2.25, 0.05
+"""How much worse must be expected: so many standard errors of the difference, and such a share of the usual error."""
 UNSEEN_DEVIATIONS = 4.0
 """And where no check speaks: the answers alone are off."""
 WRONG_ROWS = 3
@@ -66,7 +65,7 @@ def expected_harm(
         rows = rows.assign(**{name: _put_back(before[name], rows[name])})
     kept = {name: mask for name, mask in hidden.items() if name not in changed}
     worse = opinion.worse(rows, hidden=kept, believed=not changed)
-    error = opinion.deviation / math.sqrt(max(len(rows), 1))
+    error = opinion.error_of(len(rows))
     speaking = any(check.status is not Status.HEALTHY for check in checks)
     allowed = max((DEVIATIONS if speaking else UNSEEN_DEVIATIONS) * error, RELATIVE * opinion.seen)
     if opinion.task != "regression":
