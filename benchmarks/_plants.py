@@ -66,6 +66,34 @@ def written(rows: pd.DataFrame, column: str, _chance: Chance) -> pd.DataFrame:
     return _with(rows, column, rows[column].astype(str) + " units")
 
 
+def below(share: float) -> Plant:
+    """Put one number a little below all that a column has: what stands for nothing need not be -999."""
+
+    def plant(rows: pd.DataFrame, column: str, chance: Chance) -> pd.DataFrame:
+        lowest, highest = rows[column].min(), rows[column].max()
+        return put(np.floor(lowest - 0.2 * (highest - lowest)), share)(rows, column, chance)
+
+    return plant
+
+
+def filled(share: float) -> Plant:
+    return lambda rows, column, chance: put(round(rows[column].mean(), 4), share)(rows, column, chance)
+
+
+def uppercase(share: float) -> Plant:
+    """Write names in the other case."""
+
+    def plant(rows: pd.DataFrame, column: str, chance: Chance) -> pd.DataFrame:
+        chosen = chance.random(len(rows)) < share
+        return _with(rows, column, rows[column].mask(chosen, rows[column].str.swapcase()))
+
+    return plant
+
+
+def gone(rows: pd.DataFrame, column: str, _chance: Chance) -> pd.DataFrame:
+    return rows.drop(columns=column)
+
+
 SIZES = (300, 1500)
 SMALL: dict[str, tuple[str, Plant]] = {
     "shift 0.25": (NUMERIC, shifted(0.25)),
@@ -73,6 +101,7 @@ SMALL: dict[str, tuple[str, Plant]] = {
     "missing 5 %": (NUMERIC, put(np.nan, 0.05)),
     "sentinel 2 %": (NUMERIC, put(-999.0, 0.02)),
     "minus one 2 %": (NUMERIC, put(-1.0, 0.02)),
+    "just below 2 %": (NUMERIC, below(0.02)),
     "category 2 %": (CATEGORICAL, put("never seen", 0.02)),
     "x100 in 5 %": (NUMERIC, times(100.0, 0.05)),
     "stuck quarter": (NUMERIC, stuck(0.25)),
@@ -90,6 +119,10 @@ LARGE: dict[str, tuple[str, Plant]] = {
     "/60": (NUMERIC, times(1 / 60, 1.0)),
     "Fahrenheit": (NUMERIC, fahrenheit),
     "text": (NUMERIC, written),
+    "filled 40 %": (NUMERIC, filled(0.4)),
+    "other case": (CATEGORICAL, uppercase(1.0)),
+    "no name 10 %": (CATEGORICAL, put("N/A", 0.1)),
+    "gone": (NUMERIC, gone),
 }
 HARMING: dict[str, Plant] = {
     "shift 0.5": shifted(0.5),
@@ -105,6 +138,7 @@ HARMING: dict[str, Plant] = {
 DRIFTS = {"shift 0.25", "scale 1.3", "shift 1", "scale 2", "category 2 %", "category 20 %"}
 """What a model could learn from; the other plants are faults on the way."""
 LABELLED = ("quiet", "labels")
+NULLS = {"missing 5 %", "missing 30 %", "null category"}
 UNITS = ("x1.609", "x1000", "/60", "Fahrenheit")
 
 

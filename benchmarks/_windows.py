@@ -23,6 +23,8 @@ Chance = np.random.Generator
 NUMERIC, CATEGORICAL = "numeric", "categorical"
 TRAIN_ROWS, POOL_ROWS = 12_000, 60_000
 CLASSES = 3
+REFERENCE_ROWS, FEW_ROWS = 10_000, 2_000
+DAY_ROWS = 300
 
 
 @dataclass
@@ -36,6 +38,7 @@ class World:
     model: xgboost.XGBModel
     levels: Mapping[str, list[str]]
     important: list[str] = field(default_factory=list)
+    reference_rows: int = REFERENCE_ROWS
 
     def answered(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Return ``rows`` with what the model says of them."""
@@ -65,6 +68,7 @@ class World:
 
 
 def coded(rows: pd.DataFrame, kinds: Mapping[str, str], levels: Mapping[str, list[str]]) -> pd.DataFrame:
+    rows = rows.reindex(columns=list(kinds))
     return pd.DataFrame({
         name: pd.Categorical(rows[name].astype(object), levels[name]) if kind == CATEGORICAL
         else pd.to_numeric(rows[name], errors="coerce").astype(float).replace([np.inf, -np.inf], np.nan)
@@ -153,6 +157,60 @@ def gauges(rows: int, chance: Chance, shape: Chance) -> pd.DataFrame:
     })  # fmt: skip
 
 
+def forms(rows: int, chance: Chance, shape: Chance) -> pd.DataFrame:
+    """Return what people write into forms: amounts that are mostly 0, thousands, grades, rare and endless names."""
+    seen = _normals(rows, 8, chance, shape)
+    rank = np.argsort(np.argsort(seen, axis=0), axis=0) / rows
+    income = np.round(np.exp(10.5 + 0.6 * seen[:, 0]), -3)
+    purposes = ["car", "home", "school", "trip", "wedding", "solar"]
+    return pd.DataFrame({
+        "income": income, "income_k": income / 1000, "balance": np.where(rank[:, 1] < 0.7, 0.0, np.exp(5 + seen[:, 1])),
+        "amount": np.round(np.exp(8 + 0.9 * seen[:, 2]), 2), "grade": np.ceil(7 * rank[:, 3] + 1e-9),
+        "inquiries": chance.poisson(np.exp(0.4 * seen[:, 4])).astype(float), "debt": np.round(60 * rank[:, 5] ** 2, 2),
+        "bankrupt": (chance.random(rows) < 0.005).astype(float), "days": chance.integers(0, 365, rows).astype(float),
+        "purpose": np.array(purposes)[chance.choice(6, rows, p=[0.5, 0.25, 0.15, 0.07, 0.02, 0.01])],
+        "employer": np.char.add("e", np.minimum(chance.zipf(1.6, rows), 5000).astype(str)).astype(object),
+        "owner": np.where(rank[:, 6] < 0.4, "Y", "N"),
+    })  # fmt: skip
+
+
+def wards(rows: int, chance: Chance, shape: Chance) -> pd.DataFrame:
+    """Return laboratory values of which a fifth to three fifths are not there, and few patients to learn from."""
+    seen = _normals(rows, 24, chance, shape)
+    found: dict[str, Any] = {}
+    for place in range(21):
+        value = np.round(np.exp(0.5 * seen[:, place] + shape.uniform(-1, 4)), 2)
+        value[chance.random(rows) < shape.uniform(0.2, 0.6)] = np.nan
+        found[f"lab{place}"] = value
+    found["pulse"], found["pressure"] = np.round(80 + 12 * seen[:, 21]), np.round(125 + 18 * seen[:, 22])
+    found["ward"] = np.array(["icu", "surgery", "children"])[np.digitize(seen[:, 23], [0.0, 1.3])]
+    return pd.DataFrame(found)
+
+
+def days(rows: int, chance: Chance, _shape: Chance) -> pd.DataFrame:
+    """Return days of 300 rows that follow each other, each with its weekday, its weather and perhaps a campaign."""
+    count = rows // DAY_ROWS + 1
+    warmth = np.empty(count)
+    warmth[0] = chance.normal()
+    for day in range(1, count):
+        warmth[day] = 0.6 * warmth[day - 1] + 0.8 * chance.normal()
+    own = {"warmth": warmth, "wind": chance.normal(size=count), "rain": chance.random(count) < 0.3,
+           "campaign": np.where(chance.random(count) < 0.3, chance.integers(0, 6, count), -1)}  # fmt: skip
+    day = np.repeat(np.arange(count), DAY_ROWS)[:rows]
+    own = {name: values[day] for name, values in own.items()}
+    temperature = np.round(12 + 5 * own["warmth"] + chance.normal(size=rows), 1)
+    weekend = day % 7 >= 5
+    return pd.DataFrame({
+        "temperature": temperature, "dew": np.round(temperature - 4 - 3 * chance.random(rows), 1),
+        "wind": np.round(np.abs(5 + 2 * own["wind"] + 2 * chance.normal(size=rows)), 1),
+        "rain": np.where(own["rain"] & (chance.random(rows) < 0.4), np.round(chance.exponential(3, rows), 1), 0.0),
+        "weekday": day % 7 + 1.0, "basket": chance.poisson(np.exp(1 + 0.4 * weekend)).astype(float),
+        "price": np.round(np.exp(chance.normal(2, 0.4, rows)), 2), "tenure": chance.exponential(24, rows),
+        "campaign": np.where(own["campaign"] < 0, "none", np.char.add("c", own["campaign"].astype(str))).astype(object),
+        "plan": chance.choice(np.array(["basic", "plus", "pro"], dtype=object), rows, p=[0.6, 0.3, 0.1]),
+    })  # fmt: skip
+
+
 def flights(rows: int, _chance: Chance, _shape: Chance) -> pd.DataFrame:
     """Return flights out of New York with the weather of the hour; ``target`` is whether they came late."""
     from sources.flight_delay import Source
@@ -180,13 +238,16 @@ FAMILIES: dict[str, tuple[Draw, str]] = {
     "names": (names, "binary"),
     "gauges": (gauges, "binary"),
     "flights": (flights, "binary"),
+    "forms": (forms, "binary"),
+    "wards": (wards, "multiclass"),
 }
 TIMED: dict[str, tuple[Draw, str]] = {"wide": (wide, "binary")}
+BY_TIME: dict[str, tuple[Draw, str]] = {"days": (days, "binary")}
 
 
 def world(name: str, seed: int, *, ordered: bool = False) -> World:
     """Return the world of a family; in flights the rows of the pool follow each other in time."""
-    draw, task = (FAMILIES | TIMED)[name]
+    draw, task = (FAMILIES | TIMED | BY_TIME)[name]
     chance, shape = np.random.default_rng([seed, 1]), np.random.default_rng([seed, 2])
     rows = draw(TRAIN_ROWS + POOL_ROWS, chance, shape)
     kinds = {one: CATEGORICAL if rows[one].dtype == object else NUMERIC for one in rows if one != "target"}
@@ -201,7 +262,8 @@ def world(name: str, seed: int, *, ordered: bool = False) -> World:
     model = kind(tree_method="hist", random_state=seed, **settings).fit(coded(train, kinds, levels), train["target"])
     gain = model.feature_importances_
     important = [list(kinds)[place] for place in np.argsort(-gain)[: max(3, len(kinds) // 3)]]
-    return World(name, task, kinds, pool, model, levels, important)
+    few = FEW_ROWS if name == "wards" else REFERENCE_ROWS
+    return World(name, task, kinds, pool, model, levels, important, few)
 
 
 def _target(rows: pd.DataFrame, kinds: Mapping[str, str], task: str, chance: Chance, shape: Chance) -> np.ndarray:

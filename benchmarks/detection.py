@@ -23,12 +23,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from _detection_table import print_peers, print_table
-from _plants import HARMING, LABELLED, LARGE, SIZES, SMALL, Measured, Window, shuffled
-from _windows import CATEGORICAL, FAMILIES, NUMERIC, World, world
+from _plants import HARMING, LABELLED, LARGE, NULLS, SIZES, SMALL, Measured, Window, shuffled
+from _windows import CATEGORICAL, DAY_ROWS, FAMILIES, NUMERIC, World, world
 
 from nightshift.replay.files import replay_files
 
-REFERENCE_ROWS = 10_000
 TUNING, REPORTED = 100, 900
 
 
@@ -36,8 +35,9 @@ def main() -> None:
     asked = _arguments()
     measured, seed = Measured(), TUNING if asked.tune else REPORTED
     try:
-        for size in SIZES if "flights" in asked.families else ():
-            measured.found.extend(("flights by time", size, one) for one in _ordered_flights(size, seed))
+        for name, turns in (("flights", 1), ("days", 2 * asked.worlds)) if "flights" in asked.families else ():
+            for turn in range(turns):
+                measured.found.extend((f"{name} by time", *one) for one in _by_time(name, seed + turn))
         for turn in range(asked.worlds):
             for name in asked.families.split(","):
                 print(f"{name} {turn}", file=sys.stderr, flush=True)
@@ -82,7 +82,7 @@ def _windows(here: World, size: int, chance: np.random.Generator, *, quiet: int,
     yield from (Window("quiet", _answered(here, here.draw(size, chance))) for _ in range(quiet))
     for kind, (of, plant) in (SMALL | LARGE).items():
         for _ in range(each):
-            column = _column(here, of, chance)
+            column = _column(here, of, chance, full=kind in NULLS)
             if column:
                 yield _harmed(here, kind, plant(here.draw(size, chance), column, chance), column)
     bound = _bound(here)
@@ -118,11 +118,13 @@ def _perhaps_harmed(here: World, size: int, chance: np.random.Generator) -> Wind
     )
 
 
-def _column(here: World, of: str, chance: np.random.Generator) -> str | None:
+def _column(here: World, of: str, chance: np.random.Generator, *, full: bool = False) -> str | None:
+    """Return a column to plant in; a ``full`` one has hardly a null yet: nobody tells 5 % more of them from 60 %."""
     columns = [name for name, kind in here.kinds.items() if kind == of and here.pool[name].nunique() > (of == NUMERIC)]
     numbers = [
         name for name in columns if of == CATEGORICAL or here.pool[name].value_counts(normalize=True).max() < 0.5
     ]
+    numbers = [name for name in numbers if not full or here.pool[name].isna().mean() < 0.1]
     return str(chance.choice(numbers)) if numbers else None
 
 
@@ -186,14 +188,23 @@ def _ramp(here: World, size: int, chance: np.random.Generator) -> float:
     return float(noticed[0] if noticed else 8)
 
 
-def _ordered_flights(size: int, seed: int) -> list[Window]:
-    """Return quiet windows of flights in order of time: every fourth stretch of what the rest is the reference of."""
-    here = world("flights", seed, ordered=True)
-    stretches = [here.pool.iloc[start : start + size] for start in range(0, min(len(here.pool), 60 * size), size)][:60]
-    windows = [Window("quiet by time", here.answered(rows)) for rows in stretches[2::4]]
+def _by_time(name: str, seed: int) -> list[tuple[int, Window]]:
+    """Return quiet windows in order of time with their sizes: of every fourth stretch, the rest being the reference.
+
+    Both sizes are judged in one run, as whoever watches days and weeks would.
+    """
+    here = world(name, seed, ordered=True)
+    longest = max(SIZES)
+    stretches = [here.pool.iloc[start : start + longest] for start in range(0, len(here.pool) - longest + 1, longest)]
+    found = [
+        (size, Window("quiet by time", here.answered(rows[start : start + size])))
+        for rows in stretches[2::4]
+        for size in SIZES
+        for start in range(0, longest - size + 1, 2 * DAY_ROWS)
+    ]
     reference = pd.concat([rows for place, rows in enumerate(stretches) if place % 4 != 2])
-    _judge(here, windows, np.random.default_rng(seed), ordered=True, reference=reference)
-    return windows
+    _judge(here, [one for _, one in found], np.random.default_rng(seed), ordered=True, reference=reference)
+    return found
 
 
 # ---------------------------------------------------------------- judging
@@ -205,7 +216,7 @@ def _judge(
     """Let the real replay answer every window, without and (for labels) with labels; return seconds."""
     with TemporaryDirectory() as given:
         folder = Path(given)
-        rows = reference if reference is not None else here.draw(REFERENCE_ROWS, chance)
+        rows = reference if reference is not None else here.draw(here.reference_rows, chance)
         here.answered(rows).to_parquet(folder / "r.parquet", index=False)
         classes = sorted(here.pool["target"].unique().tolist()) if here.task != "regression" else []
         sizes = sorted({len(one.rows) for one in windows if one.kind.startswith(("quiet", "ramp"))})

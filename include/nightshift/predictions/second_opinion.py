@@ -103,7 +103,8 @@ class Opinion:
     """A second model of the labels that can be asked without some of the columns.
 
     ``usual`` is the error it expects of the reference's own answers, ``seen`` the
-    error that they really had, ``deviation`` that of one row.
+    error that they really had, ``deviation`` that of one row; ``held_back`` is in
+    how many rows that was seen, 0 if it is not known.
     """
 
     task: str
@@ -116,6 +117,12 @@ class Opinion:
     usual_without_answer: float
     seen: float
     deviation: float
+    held_back: int = 0
+
+    def error_of(self, rows: int) -> float:
+        """Return the standard error of how much worse a window of so many rows is; what is usual is but seen, too."""
+        variance = 1 / max(rows, 1) + (1 / self.held_back if self.held_back else 0.0)
+        return self.deviation * float(np.sqrt(variance))
 
     @classmethod
     def of(cls, rows: pd.DataFrame, kinds: Mapping[str, str], task: str, *, seed: int = 0) -> Self | None:
@@ -160,6 +167,7 @@ class Opinion:
             usual_without_answer=float(own.expected(back, asked[rows : 2 * rows]).mean()),
             seen=float(errors.mean()),
             deviation=float(errors.std()),
+            held_back=rows,
         )
 
     def _views(self, rows: pd.DataFrame, chance: np.random.Generator) -> Floats:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-MOVEMENT, FAULTS, TOGETHER, VOLUME = 0.6, 0.18, 0.2, 0.02
+MOVEMENT, FAULTS, TOGETHER, ALL, VOLUME = 0.5, 0.18, 0.2, 0.1, 0.02
 WEIGHTS = {"location": 0.4, "level": 0.3, "spread": 0.2, "name": 0.2, "mix": 0.1}
 """What a column's movement spends on each of its measures, as far as it has them."""
 FAULT_WEIGHTS = {"missing": 0.3, "spike": 0.3, "foreign": 0.1, "outside": 0.1, "unseen": 0.2}
@@ -25,6 +25,11 @@ class Budget:
     def of_together(self, columns: int) -> float:
         """What one column's bond with the others may spend."""
         return TOGETHER * self.per_window / max(columns, 1)
+
+    @property
+    def of_all(self) -> float:
+        """What all columns' drift together may spend."""
+        return ALL * self.per_window
 
     @property
     def of_volume(self) -> float:

@@ -144,7 +144,8 @@ def compare_with(
     columns = sorted(drifts, key=lambda one: -one.effect)
     places = {column.column: place for place, column in enumerate(columns)}
     checks.sort(key=lambda check: (-SEVERITY.index(check.status), places.get(check.subject, -1)))
-    drift, own = sum(one.effect for one in drifts), baseline.variation.worst_drift
+    drift = sum(one.effect for one in drifts)
+    own = baseline.variation.drift_within(baseline.budget.of_all)
     allowed = max(limits.output_drift if output else limits.drift, own)
     checks.append(_drift_check(columns, drift, allowed, rows=current.rows, output=output))
     return DriftReport(drift, tuple(columns), tuple(checks))

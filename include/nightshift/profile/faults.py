@@ -34,7 +34,8 @@ STUCK = 0.1
 STUCK_VALUES_MIN, STUCK_BEFORE_MAX = 10, 0.2
 CONSTANT_ROWS_MIN = 20
 USUAL_SHARE = 0.5
-AS_BEFORE_MIN = 1e-4
+AS_BEFORE_MIN, KNOWN_AS_BEFORE_MIN = 1e-4, 0.01
+"""So probable must what the others did be beside a value that was never there, and one that was, but rarely."""
 FAR_WIDTHS = 1.0
 NOTHINGS = frozenset({
     "", "-", "--", ".", "?", "null", "none", "nan", "na", "n/a", "#n/a", "nil", "undefined", "missing", "unknown",
@@ -147,13 +148,18 @@ def _odd(pair: Pair) -> Check | None:
 
 
 def _constant(pair: Pair) -> Check | None:
-    """Look for a column that is stuck; one value all week is weather if it was most of the training too."""
+    """Look for a column that is stuck; one value all week is weather if it was most of the training too.
+
+    Nor is a known value a fault where windows of the reference had but one each, as a day has one weekday.
+    """
     now, before = pair.now, pair.before
     value, count = max(now.counts.items(), key=lambda one: one[1], default=("", 0))
     if count != now.known or count < CONSTANT_ROWS_MIN:
         return None
     share = Share(count, now.rows, before.counts.get(value, 0), before.rows)
-    usual = share.before / max(before.known, 1)
+    usual, most = share.before / max(before.known, 1), pair.own.swing(pair.name, "most").worst
+    if most == 1.0 and (share.before or not pair.is_new("spike", share)):
+        return None
     if (usual >= USUAL_SHARE and pair.swings) or not pair.is_sure("spike", share.measure.tail):
         return None
     return pair.check("constant", f"{pair.name} is {_said(value, now)} in all {count:,} rows", share)
@@ -165,7 +171,7 @@ def _spike(pair: Pair) -> Check | None:
         return None
     least = max(SHARE_MIN, BEYOND_OWN * pair.own.swing(pair.name, "spike").reach)
     found = shares.spike(pair.before, pair.now, least=least)
-    if found is None or not pair.is_sure("spike", found.tail) or not _stands_alone(pair, found):
+    if found is None or not pair.is_sure("spike", found.tail) or not _is_spike(pair, found):
         found = _stuck(pair)
     if found is None or found.share.count == pair.now.known:
         return None
@@ -185,7 +191,14 @@ def _stuck(pair: Pair) -> Spike | None:
     return found if large and pair.is_sure("spike", found.tail) and _stands_alone(pair, found) else None
 
 
-def _stands_alone(pair: Pair, spike: Spike) -> bool:
+def _is_spike(pair: Pair, spike: Spike) -> bool:
+    """Say whether a value stands alone; of one that was known, if only rarely, much must be as it was."""
+    if not shares.is_known(pair.before, spike.value):
+        return _stands_alone(pair, spike)
+    return not pair.swings and _stands_alone(pair, spike, least=KNOWN_AS_BEFORE_MIN)
+
+
+def _stands_alone(pair: Pair, spike: Spike, *, least: float = AS_BEFORE_MIN) -> bool:
     """Say whether the other numbers are as they were: where all moved, new values are no wonder."""
     value = float(spike.value)
     if shares.beyond_range(pair.before, value) > FAR_WIDTHS * shares.width(pair.before):
@@ -195,8 +208,9 @@ def _stands_alone(pair: Pair, spike: Spike) -> bool:
     before, now = moved.before.copy(), moved.now.copy()
     now[place] -= spike.share.count
     before[place] -= min(spike.share.before, before[place])
-    mix = replace(moved, before=before, now=now).measures.get("mix")
-    return not shares.has_lost_values(pair.before, pair.now) and (mix is None or mix.tail >= AS_BEFORE_MIN)
+    rest = replace(moved, before=before, now=now).measures
+    usual = all(pair.own.swing(pair.name, name).tail(one) >= least for name, one in rest.items())
+    return usual and not shares.has_lost_values(pair.before, pair.now)
 
 
 def _far(pair: Pair) -> Check | None:
@@ -222,7 +236,8 @@ def _names(pair: Pair) -> Check | None:
     plain = {_plain(name) for name in pair.before.counts}
     wrong = {name: count for name, count in new.items() if _plain(name) in NOTHINGS or _plain(name) in plain}
     share = Share(sum(wrong.values()), pair.now.rows, 0, pair.before.rows)
-    if not pair.is_new("unseen", share) or not pair.is_sure("unseen", share.measure.tail):
+    # not held to how many honest newcomers windows had: those had none of these
+    if share.count < ROWS_MIN or share.now < SHARE_MIN or not pair.is_sure("unseen", share.measure.tail):
         return None
     most = max(wrong, key=lambda name: wrong[name])
     known = "stands for nothing" if _plain(most) in NOTHINGS else "is a known name in another spelling"

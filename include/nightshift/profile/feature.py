@@ -191,6 +191,19 @@ class FeatureProfile:
             distinct=self.distinct.merge(other.distinct),
         )
 
+    def without(self, part: Self) -> Self:
+        """Return the counts of the other rows, given the profile of some of them on the same bins.
+
+        Ends, lengths, types and different values stay those of all: they cannot be told apart.
+        """
+        less = ("rows", "missing", "foreign", "infinite", "zeros", "negative", "total", "squares", "letters")
+        return replace(
+            self,
+            **{name: getattr(self, name) - getattr(part, name) for name in less},
+            bins=tuple(a - b for a, b in zip(self.bins, part.bins, strict=True)),
+            often=self.often.without(part.often),
+        )
+
     @property
     def grid(self) -> tuple[Kind, tuple[float, ...], float, float]:
         """What two profiles must share to be merged or compared."""

@@ -7,10 +7,13 @@ from nightshift.profile.baseline import Baseline
 from nightshift.profile.budget import WEIGHTS
 from nightshift.profile.movement import Measure, Movement
 from nightshift.profile.profile import Profile
-from nightshift.profile.together import Bonds
 
 NEGLIGIBLE = 0.05
 """A shift of less than so many deviations is no alarm, however sure it is."""
+AS_EVER_MIN = 1e-3
+"""What chance does this often is nothing to suspect."""
+SUSPECTS_MAX = 6
+"""So many of the surest are tried; each trial costs as much as the question itself."""
 
 
 Measures = Mapping[str, Measure]
@@ -63,30 +66,34 @@ class Question:
         """
         found: list[Mover] = []
         left = [name for name in columns if not self.baseline.variation.swings_by_itself(name)]
-        bonds = self.baseline.bonds
-        while len(left) > 1:
-            loose = self._loose(bonds, left)
-            if not loose:
-                return found
-            found.append(loose[0])
-            left.remove(loose[0].column)
-            if not self._loose(bonds, left):
-                others = (
-                    one
-                    for one in loose[1:]
-                    if not self._loose(bonds, [n for n in [*left, loose[0].column] if n != one.column])
-                )
-                found.extend(others)
-                return found
+        while len(left) > 1 and (loose := self._loose(left)):
+            names = [one.column for one in loose]
+            without = {name: [other for other in left if other != name] for name in names[:SUSPECTS_MAX]}
+            rest = {name: len(self._loose(others, of=names)) for name, others in without.items()}
+            if not all(rest.values()):
+                return found + self._suspects([one for one in loose if rest.get(one.column) == 0], without)
+            # without the one that came loose the fewest others look as if they had
+            loosest = min(loose[:SUSPECTS_MAX], key=lambda one: rest[one.column])
+            found.append(loosest)
+            left.remove(loosest.column)
         return found
 
-    def _loose(self, bonds: Bonds, columns: list[str]) -> list[Mover]:
+    def _suspects(self, loose: list[Mover], without: Mapping[str, list[str]]) -> list[Mover]:
+        """Return of columns without which nothing is loose those without which all is as ever; all, if none is."""
+        if len(loose) == 1:
+            return loose
+        doubts = {one.column: min((one.tail for one in self._bonds(without[one.column])), default=1.0) for one in loose}
+        return [one for one in loose if doubts[one.column] >= AS_EVER_MIN] or loose
+
+    def _loose(self, columns: list[str], *, of: list[str] | None = None) -> list[Mover]:
         """Return the columns whose bond with the others is off, the surest first."""
         alpha = self.baseline.budget.of_together(len(columns))
-        measured = bonds.measures(self.current.sample, among=columns)
-        asked = [self._mover(name, "bond", found["bond"]) for name, found in measured.items()]
-        sure = [one for one in asked if one.tail <= alpha and one.measure.effect >= NEGLIGIBLE]
+        sure = [one for one in self._bonds(columns, of=of) if one.tail <= alpha and one.measure.effect >= NEGLIGIBLE]
         return sorted(sure, key=lambda one: (one.tail, -one.measure.effect))
+
+    def _bonds(self, columns: list[str], *, of: list[str] | None = None) -> list[Mover]:
+        measured = self.baseline.bonds.measures(self.current.sample, among=columns, of=of)
+        return [self._mover(name, "bond", found["bond"]) for name, found in measured.items()]
 
     def _asked(self, alone: Mapping[str, Measures], told: Mapping[str, Measures] | None = None) -> list[Mover]:
         """Return what speaks most for each column's having moved; see :meth:`_surest`."""
@@ -95,7 +102,7 @@ class Question:
 
     def _surest(self, name: str, alone: Measures, told: Measures | None) -> Mover | None:
         """Return the most telling measure, its probability as if it alone had been asked."""
-        measures = {**alone, **({"level": told["level"]} if told else {})}
+        measures = {**alone, **({"level": told["level"]} if told and self._is_known_ground(name, alone) else {})}
         foretold = name in self.baseline.bonds.tables
         total = sum(WEIGHTS[one] for one in alone) + (WEIGHTS["level"] if foretold else 0.0)
         asked = [self._mover(name, statistic, measure) for statistic, measure in measures.items()]
@@ -105,6 +112,14 @@ class Question:
             if one.measure.effect >= NEGLIGIBLE
         ]
         return min(weighed, key=lambda one: one.tail, default=None)
+
+    def _is_known_ground(self, name: str, alone: Measures) -> bool:
+        """Say whether a column that comes and goes is where the reference's own windows were.
+
+        Further out, as on the coldest day of all, nobody knows how it goes with the others.
+        """
+        swing = self.baseline.variation.swing(name, "location")
+        return swing.variance == 0.0 or "location" not in alone or alone["location"].effect <= swing.worst
 
     def _mover(self, name: str, statistic: str, measure: Measure) -> Mover:
         return Mover(name, statistic, measure, self.baseline.variation.swing(name, statistic).tail(measure))

@@ -46,6 +46,11 @@ class Often:
         both = type(self).of(Counter(self.counts) + Counter(other.counts), room=self.room)
         return type(self)(both.counts, both.floor + self.floor + other.floor, self.room)
 
+    def without(self, part: Self) -> Self:
+        """Return the counts without those of a part, which names what it has as well or not at all."""
+        left = {name: max(count - part.counts.get(name, 0), 0) for name, count in self.counts.items()}
+        return type(self)(left, self.floor, self.room)
+
 
 def _largest(values: np.ndarray, counts: np.ndarray, room: int) -> tuple[np.ndarray, np.ndarray]:
     """Return at least the ``room`` most frequent, all that tie with the last of them included."""

@@ -62,6 +62,11 @@ class Profile:
         merged = {name: column.merge(other.columns[name]) for name, column in self.columns.items()}
         return type(self)(self.rows + other.rows, merged, self.sample.merge(other.sample))
 
+    def without(self, part: Self) -> Self:
+        """Return the profile of the other rows, given that of some of them; the sample stays that of all."""
+        others = {name: column.without(part.columns[name]) for name, column in self.columns.items()}
+        return type(self)(self.rows - part.rows, others, self.sample)
+
     def to_json(self) -> dict[str, Any]:
         columns = {name: column.to_json() for name, column in self.columns.items()}
         return {"format": FORMAT, "rows": self.rows, "columns": columns, "sample": self.sample.to_json()}

@@ -1,5 +1,6 @@
 """Shares of rows that a column should not have, or no more than before: what faults and newcomers are told by."""
 
+from bisect import bisect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -14,8 +15,10 @@ RARE = 0.1
 """A value is new if its share before was at most this part of its share now."""
 SPIKE_ROWS_MIN = 3
 LASTING, LOST, LOST_ROWS_MIN = 0.005, 0.3, 15
-HARDLY, HARDLY_ROWS = 1e-4, 2
-"""So small a share, or so few rows, and the reference did not really know a value."""
+HARDLY_ROWS = 2
+"""So few rows, and the reference did not really know a value."""
+ALONE = 0.5
+"""Of the rows beyond the range so many share one value if it stands for something: a drift brings its neighbours."""
 
 
 @dataclass(frozen=True)
@@ -99,9 +102,10 @@ def unseen(before: FeatureProfile, now: FeatureProfile) -> Share:
     """
     if before.often.floor or not before.counts:
         return Share(0, now.rows, 0, before.rows)
-    known = sum(count for value, count in now.counts.items() if value in before.counts)
+    # what a window of many values does not list may be known: it is not told, lest it be held to be new
+    new = sum(count for value, count in now.counts.items() if value not in before.counts)
     once = sum(1 for count in before.counts.values() if count == 1)
-    return Share(now.known - known, now.rows, once, before.rows)
+    return Share(new, now.rows, once, before.rows)
 
 
 @dataclass(frozen=True)
@@ -120,14 +124,17 @@ def spike(before: FeatureProfile, now: FeatureProfile, *, least: float) -> Spike
     the probability of one value is multiplied by how many others are as rare,
     any of which might have come up.
     """
-    found, enough = None, max(SPIKE_ROWS_MIN, least * now.rows)
+    found, enough, new = None, max(SPIKE_ROWS_MIN, least * now.rows), outside(before, now)
     for value, count in now.counts.items():
         if count < enough:
             continue
         share = Share(count, now.rows, _before(before, value), before.rows)
-        if share.then > RARE * share.now or (share.then > HARDLY and share.before > HARDLY_ROWS):
+        is_beyond = beyond_range(before, float(value)) > 0
+        if share.then > RARE * share.now or (is_beyond and count < ALONE * new.count):
             continue
-        others = 1 if beyond_range(before, float(value)) else _as_rare(before, count)
+        others = 1 if is_beyond else _as_rare(before, count)
+        if is_known(before, value):
+            others = max(others, before.distinct.estimate)
         tail = min(1.0, share.measure.tail * others)
         if found is None or tail < found.tail:
             found = Spike(value, share, tail)
@@ -149,13 +156,21 @@ def has_lost_values(before: FeatureProfile, now: FeatureProfile) -> bool:
     """Say whether the values that the reference had all the time are all but gone: then all have moved."""
     usual = {value: count / before.rows for value, count in before.counts.items() if count >= LASTING * before.rows}
     expected = sum(usual.values()) * now.rows
-    found = sum(now.counts.get(value, 0) for value in usual)
+    found = sum(now.counts.get(value, now.often.floor) for value in usual)
     return expected >= LOST_ROWS_MIN and found < LOST * expected
 
 
+def is_known(column: FeatureProfile, value: str) -> bool:
+    """Say whether the reference surely had ``value`` more than hardly ever."""
+    return column.counts.get(value, 0) > HARDLY_ROWS
+
+
 def _before(column: FeatureProfile, value: str) -> int:
-    """Return how often the reference had ``value``, at most."""
-    return column.counts.get(value, column.often.floor)
+    """Return how often the reference had ``value``, at most: not listed it may have come, but not outside the range."""
+    if value in column.counts:
+        return column.counts[value]
+    number = float(value)
+    return 0 if beyond_range(column, number) else min(column.often.floor, column.bins[bisect(column.edges, number)])
 
 
 def _as_rare(column: FeatureProfile, count: int) -> int:
@@ -175,19 +190,23 @@ def new_in(window: FeatureProfile, others: Mapping[str, int], rows: int) -> floa
 
 
 def left_out(windows: Sequence[FeatureProfile]) -> dict[str, list[float]]:
-    """Return each window's shares that all other windows lack: ``spike``, ``unseen``, ``outside``."""
+    """Return each window's shares that all other windows lack: ``spike``, ``unseen``, ``outside``.
+
+    And ``most``, that of its most frequent value.
+    """
     counts: dict[str, int] = {}
     for window in windows:
         for value, count in window.counts.items():
             counts[value] = counts.get(value, 0) + count
     rows = sum(window.rows for window in windows)
-    found: dict[str, list[float]] = {"spike": [], "unseen": [], "outside": []}
+    found: dict[str, list[float]] = {"spike": [], "unseen": [], "outside": [], "most": []}
     for place, window in enumerate(windows):
         others = [*windows[:place], *windows[place + 1 :]]
         found["spike"].append(new_in(window, counts, rows))
         own = sum(count for value, count in window.counts.items() if counts[value] == count)
         found["unseen"].append(own / window.rows if window.kind is Kind.CATEGORICAL and window.rows else 0.0)
         found["outside"].append(_outside_of(window, others))
+        found["most"].append(max(window.counts.values(), default=0) / max(window.known, 1))
     return found
 
 

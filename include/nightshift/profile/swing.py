@@ -13,7 +13,7 @@ from nightshift.profile.tails import student_tail
 
 WINDOWS_MIN = 4
 """Fewer windows tell nothing about how windows vary."""
-SURE = 0.01
+SURE = 0.2
 """Windows whose spread chance would explain this often or more are taken to vary by chance alone."""
 
 
@@ -23,6 +23,8 @@ class Swing:
 
     Sizes are never negative and often skewed, so their logarithms are kept too.
     ``variance`` is what is left when chance has had its part; 0 if nothing is.
+    ``excess`` is how heavy the tails of signed shifts are: their kurtosis beyond a
+    normal law's, about 0.
     """
 
     windows: int = 0
@@ -31,6 +33,7 @@ class Swing:
     worst: float = 0.0
     log_mean: float = 0.0
     log_variance: float = 0.0
+    excess: float = 0.0
 
     @classmethod
     def around_zero(cls, measures: Sequence[Measure]) -> Self:
@@ -39,7 +42,7 @@ class Swing:
         if not varies(measures):
             return cls(len(measures), worst=_largest(shifts))
         beyond = float(np.mean(shifts**2 - [one.variance for one in measures]))
-        return cls(len(measures), 0.0, max(beyond, 0.0), _largest(shifts))
+        return cls(len(measures), 0.0, max(beyond, 0.0), _largest(shifts), excess=_excess(shifts))
 
     @classmethod
     def of_sizes(cls, measures: Sequence[Measure]) -> Self:
@@ -59,7 +62,8 @@ class Swing:
             return measure.tail
         between = self.variance * (1 + 1 / self.windows)
         if self.mean == 0.0:
-            return max(measure.tail, student_tail(measure.shift, measure.variance + between, self.windows))
+            variance = measure.variance + between
+            return max(measure.tail, student_tail(measure.shift, variance, self.windows, excess=self.excess))
         if measure.shift <= self.mean:
             return 1.0
         logarithmic = self.log_variance * (1 + 1 / self.windows)
@@ -86,6 +90,12 @@ def varies(measures: Sequence[Measure]) -> bool:
         return False
     together = -2 * sum(math.log(one.tail) for one in measures)
     return bool(special.chdtrc(2 * len(measures), together) < SURE)
+
+
+def _excess(shifts: np.ndarray) -> float:
+    """Return the kurtosis about 0 beyond the normal law's 3; at least 0."""
+    square = float(np.mean(shifts**2))
+    return max(float(np.mean(shifts**4)) / square**2 - 3, 0.0) if square else 0.0
 
 
 def _largest(shifts: np.ndarray) -> float:

@@ -104,7 +104,7 @@ def _hypergeometric(counts: np.ndarray, rows: int, marked: int, rows_before: int
 
 def _that_weigh(counts: np.ndarray, mean: float, variance: float) -> np.ndarray:
     """Return the counts near the likeliest of them; what is further off is lost in rounding (Bernstein)."""
-    likeliest, reach = np.clip(mean, counts[0], counts[-1]), 40 * math.sqrt(variance) + 200
+    likeliest, reach = np.clip(mean, counts[0], counts[-1]), 10 * math.sqrt(variance) + 200
     return counts[(counts >= likeliest - reach) & (counts <= likeliest + reach)]
 
 
@@ -112,11 +112,32 @@ def _choose(total: int, some: Any) -> Any:
     return special.gammaln(total + 1) - special.gammaln(some + 1) - special.gammaln(total - some + 1)
 
 
-def student_tail(shift: float, variance: float, windows: int) -> float:
-    """Two-sided probability of a shift whose variance was learned from so many windows; 1 where nothing varies."""
+def student_tail(shift: float, variance: float, windows: int, *, excess: float = 0.0) -> float:
+    """Two-sided probability of a shift whose variance was learned from so many windows; 1 where nothing varies.
+
+    ``excess`` is the kurtosis of the windows' own shifts beyond a normal law's: fog
+    that comes on two days of forty comes again, and further. The law is then
+    Student's with that kurtosis, of the same variance.
+
+    >>> student_tail(5.0, 1.0, 100) < 1e-5 < 1e-3 < student_tail(5.0, 1.0, 100, excess=6.0)
+    True
+    """
     if variance <= 0:
         return 1.0
-    return max(2 * float(special.stdtr(max(windows - 1, 1), -abs(shift) / math.sqrt(variance))), NEVER)
+    freedom = float(max(windows - 1, 1))
+    heavy = 4 + 6 / excess if excess > 0 else math.inf
+    if heavy < freedom:
+        freedom, variance = heavy, variance * (1 - 2 / heavy)
+    return max(2 * float(special.stdtr(freedom, -abs(shift) / math.sqrt(variance))), NEVER)
+
+
+def student_reach(alpha: float, variance: float, windows: int) -> float:
+    """Return what a shift whose variance was learned from so many windows exceeds with probability ``alpha``.
+
+    >>> round(student_reach(0.025, 1.0, 1000), 2)
+    1.96
+    """
+    return float(special.stdtrit(max(windows - 1, 1), 1 - alpha)) * math.sqrt(variance)
 
 
 def square_tail(statistic: float, freedom: int) -> float:

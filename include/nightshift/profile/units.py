@@ -20,6 +20,10 @@ NEARLY = 3.0
 """If a part of the rows is hardly likelier than all of them, it is all of them."""
 PART_MIN, WHOLE_MIN, TOLD_IN_PART = 0.01, 0.95, 10.0
 """What is made smaller is only told from a shift if all of it is."""
+NEAR = np.concatenate((np.linspace(0.7, 0.925, 7), np.linspace(1.075, 1.4, 7)))
+"""Factors beside a unit's; shares on bins do not tell nearer ones apart."""
+BETWEEN = 3.0
+"""So much likelier, as a logarithm, and it is none of the known units: by chance of one in seventy."""
 FIT_MIN = 1e-4
 EXPECTED_MIN = 5.0
 MEAN_OFF, SQUARE_OFF, MIRROR_OFF = 0.4, 3.0, 0.05
@@ -64,7 +68,19 @@ def other_unit(before: FeatureProfile, now: FeatureProfile) -> Unit | None:
         fits = likelihood > best and _fits(counts, explained[place])
         if part >= least and fits and _agrees(before, now, Unit(factor, part, offset)):
             best, found = likelihood, Unit(factor, part, offset)
-    return found
+    return found if found and not _is_between_units(before, counts, expected, found, best) else None
+
+
+def _is_between_units(
+    before: FeatureProfile, counts: np.ndarray, expected: np.ndarray, unit: Unit, likelihood: float
+) -> bool:
+    """Say whether a factor near the unit's explains the window far better: the world doubled, and 1.852 is near."""
+    if unit.offset or not 1 / TOLD_IN_PART < unit.factor < TOLD_IN_PART:
+        return False  # nothing honest goes so far, or moves the zero as well
+    factors = unit.factor * NEAR[:, None]
+    near = _smoothed(_rescaled(before, factors, np.zeros_like(factors)), int(counts.sum()))
+    explained = _likelihood(counts, (1 - unit.part) * expected + unit.part * near)
+    return float(explained.max()) > likelihood + BETWEEN
 
 
 def _agrees(before: FeatureProfile, now: FeatureProfile, unit: Unit) -> bool:

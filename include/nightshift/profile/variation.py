@@ -1,5 +1,6 @@
 """How much the reference itself varies from window to window: what no later window may be blamed for."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -9,7 +10,8 @@ from nightshift.profile.distance import psi
 from nightshift.profile.feature import FeatureProfile
 from nightshift.profile.movement import Measure, Movement
 from nightshift.profile.profile import Profile
-from nightshift.profile.swing import Swing
+from nightshift.profile.swing import WINDOWS_MIN, Swing
+from nightshift.profile.tails import student_reach
 from nightshift.profile.together import Bonds
 
 FORMAT = 2
@@ -33,22 +35,47 @@ class Variation:
     def of(cls, reference: Profile, windows: Iterable[Profile], importance: Mapping[str, float]) -> Self:
         """Return the variation of ``windows``, each profiled on the bins of ``reference``."""
         seen = list(windows)
-        together = _together(reference, seen)
+        return cls._between(reference, [(reference, window) for window in seen], importance)
+
+    @classmethod
+    def of_parts(cls, reference: Profile, windows: Iterable[Profile], importance: Mapping[str, float]) -> Self:
+        """Return the variation of windows whose rows are among the reference's: each is held to all the others.
+
+        Held to what holds them too they would look more alike than the next one will be.
+        """
+        return cls._between(reference, [(reference.without(window), window) for window in windows], importance)
+
+    @classmethod
+    def _between(
+        cls, whole: Profile, pairs: Sequence[tuple[Profile, Profile]], importance: Mapping[str, float]
+    ) -> Self:
+        seen = [window for _, window in pairs]
+        together = _together(whole, seen)
         swings = {
             name: {
-                **_swings_of(column, [window.columns[name] for window in seen]),
+                **_swings_of([(before.columns[name], window.columns[name]) for before, window in pairs]),
                 **{kind: Swing.around_zero(found) for kind, found in together.get(name, {}).items()},
             }
-            for name, column in reference.columns.items()
+            for name in whole.columns
             if all(name in window.columns for window in seen)
         }
-        drift = tuple(drift_of(reference, window, importance) for window in seen)
+        drift = tuple(drift_of(before, window, importance) for before, window in pairs)
         return cls(drift, tuple(window.rows for window in seen), swings if seen else {})
 
-    @property
-    def worst_drift(self) -> float:
-        """The largest drift of any window; 0 if there was none."""
-        return max(self.drift, default=0.0)
+    def drift_within(self, alpha: float) -> float:
+        """Return the drift that a window like these exceeds as seldom as ``alpha``; 0 if there was none.
+
+        The next of forty is beyond the worst of them once in forty-one times: so the
+        logarithms of all are asked (Student's law, for one more), and the worst is the least.
+        """
+        worst = max(self.drift, default=0.0)
+        if len(self.drift) < WINDOWS_MIN or min(self.drift) <= 0:
+            return worst
+        logs = [math.log(one) for one in self.drift]
+        mean = sum(logs) / len(logs)
+        variance = sum((one - mean) ** 2 for one in logs) / (len(logs) - 1) * (1 + 1 / len(logs))
+        # exp of a few hundred is as good as no limit, and still a number
+        return max(worst, math.exp(min(mean + student_reach(alpha, variance, len(logs)), 300.0)))
 
     def swing(self, column: str, statistic: str) -> Swing:
         """Return how a statistic of a column swings; nothing is known of one that was not watched."""
@@ -73,15 +100,15 @@ class Variation:
         return cls(tuple(content["drift"]), tuple(content["rows"]), swings)
 
 
-def _swings_of(whole: FeatureProfile, windows: Sequence[FeatureProfile]) -> dict[str, Swing]:
-    moved = [Movement.of(whole, window).measures for window in windows]
+def _swings_of(pairs: Sequence[tuple[FeatureProfile, FeatureProfile]]) -> dict[str, Swing]:
+    moved = [Movement.of(before, window).measures for before, window in pairs]
     found = {}
     for statistic in moved[0] if moved else ():
         own = [measures[statistic] for measures in moved if statistic in measures]
         signed = statistic in ("location", "spread")
         found[statistic] = Swing.around_zero(own) if signed else Swing.of_sizes(own)
-    found["missing"] = Swing.around_zero([shares.missing(whole, window).measure for window in windows])
-    for statistic, sizes in shares.left_out(windows).items():
+    found["missing"] = Swing.around_zero([shares.missing(before, window).measure for before, window in pairs])
+    for statistic, sizes in shares.left_out([window for _, window in pairs]).items():
         found[statistic] = _of_shares(sizes)
     return found
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pyarrow as pa
 
 from nightshift.errors import RequestError
-from nightshift.replay.judge import Judge, entry
+from nightshift.replay.judge import ROWS_MIN, Judge, entry
 from nightshift.replay.schema import Schema
 from nightshift.verdict import Check, Status
 
@@ -51,4 +51,6 @@ def _reference(path: Path, schema: Schema) -> pd.DataFrame:
     missing = [name for name in (*schema.features, "prediction", "target") if name not in rows]
     if missing:
         raise RequestError(f"{path} lacks {', '.join(missing)}, which the schema or replay needs")
+    if len(rows) < ROWS_MIN:
+        raise RequestError(f"{path} has {len(rows)} rows; a reference needs {ROWS_MIN}, and better some thousands")
     return rows

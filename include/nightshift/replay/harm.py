@@ -1,6 +1,5 @@
 """What a window's drift or fault probably costs, before any label is in."""
 
-import math
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -15,8 +14,12 @@ from nightshift.profile.profile import Profile
 from nightshift.spec import Kind
 from nightshift.verdict import Check, Status
 
-DEVIATIONS, RELATIVE = 2.0, 0.05
-"""How much worse must be expected: so many standard errors of a window's mean error, and such a share of the usual."""
+DEVIATIONS, RELATIVE = 2.25, 0.05
+"""How much worse must be expected: so many standard errors of the difference, and such a share of the usual error."""
+UNSEEN_DEVIATIONS = 4.0
+"""And where no check speaks: the answers alone are off."""
+WRONG_ROWS = 3
+"""Fewer wrong answers than so many more are no harm."""
 LOST = frozenset({"constant", "missing column", "type", "bond"})
 """Findings after which no row of a column is believed."""
 ALL = 0.9
@@ -62,8 +65,12 @@ def expected_harm(
         rows = rows.assign(**{name: _put_back(before[name], rows[name])})
     kept = {name: mask for name, mask in hidden.items() if name not in changed}
     worse = opinion.worse(rows, hidden=kept, believed=not changed)
-    error = opinion.deviation / math.sqrt(max(len(rows), 1))
-    allowed = max(DEVIATIONS * error, RELATIVE * opinion.seen)
+    error = opinion.error_of(len(rows))
+    speaking = any(check.status is not Status.HEALTHY for check in checks)
+    allowed = max((DEVIATIONS if speaking else UNSEEN_DEVIATIONS) * error, RELATIVE * opinion.seen)
+    if opinion.task != "regression":
+        # a model that was never wrong before has no deviation
+        allowed = max(allowed, WRONG_ROWS / max(len(rows), 1))
     status = Status.DEGRADED if worse > allowed else Status.HEALTHY
     expected = opinion.seen + worse
     said, usual = (f"{one:.4g}" if opinion.task == "regression" else f"{one:.1%}" for one in (expected, opinion.seen))

@@ -11,11 +11,11 @@ import pandas as pd
 from nightshift.predictions.second_opinion import Opinion
 from nightshift.profile.baseline import Baseline
 from nightshift.profile.budget import Budget
-from nightshift.profile.drift import compare_with
+from nightshift.profile.drift import VOLUME_TIMES, compare_with
 from nightshift.profile.profile import Profile
-from nightshift.profile.variation import Variation
 from nightshift.replay.harm import expected_harm
 from nightshift.replay.schema import Schema
+from nightshift.replay.stretches import Stretches
 from nightshift.spec import Limits
 from nightshift.verdict import SEVERITY, Check, Status
 
@@ -34,40 +34,52 @@ class Judge:
     """A reference, profiled once; each window is judged by itself."""
 
     schema: Schema
-    reference: pd.DataFrame
-    baseline: Baseline
+    stretches: Stretches
     errors: "pd.Series[float]"
     opinion: Opinion | None
 
     @classmethod
     def of(cls, reference: pd.DataFrame, schema: Schema) -> Self:
         """Return the judge of windows against ``reference``, whose rows are in order if the schema says so."""
-        profile = Profile.of(reference, schema.features)
-        own = [Profile.of(rows, schema.features, bins_of=profile) for rows in _own_windows(reference, schema)]
-        weights = _weights(schema)
+        stretches = Stretches.of(
+            reference,
+            schema.features,
+            schema.window_rows if schema.ordered else (),
+            budget=Budget(FALSE_ALARMS),
+            importance=_weights(schema),
+        )
         errors = _errors(reference, reference["target"], schema)
-        baseline = Baseline(profile, Variation.of(profile, own, weights) if own else Variation(), Budget(FALSE_ALARMS))
-        return cls(schema, reference, baseline, errors, _opinion(reference, schema))
+        return cls(schema, stretches, errors, _opinion(reference, schema))
 
     def judge(self, rows: pd.DataFrame, labels: "pd.Series[Any] | None" = None) -> dict[str, Any]:
         """Return the window's entry in the answer: drift, columns, performance, verdict, reasons."""
         if len(rows) < ROWS_MIN:
             sentence = f"{len(rows)} rows; fewer than {ROWS_MIN} say nothing"
             return entry(self.schema, [Check("rows", Status.UNKNOWN, "rows", sentence, len(rows), ROWS_MIN, len(rows))])
-        current = Profile.of(rows, self.schema.features, bins_of=self.baseline.reference)
+        baseline = self.stretches.like(len(rows))
+        current = Profile.of(rows, self.schema.features, bins_of=baseline.reference)
         limits = Limits(column=NEGLIGIBLE / len(self.schema.features))
-        report = compare_with(self.baseline, current, importance=_weights(self.schema), limits=limits)
+        report = compare_with(baseline, current, importance=_weights(self.schema), limits=limits)
+        checks = [*report.checks, *self._volume(len(rows))]
         if labels is not None:
             worse = list(self._performance(rows, labels))
         else:
-            worse = list(self._expected(rows, report.checks))
-        return entry(self.schema, [*report.checks, *worse])
+            worse = list(self._expected(rows, checks, baseline))
+        return entry(self.schema, [*checks, *worse])
 
-    def _expected(self, rows: pd.DataFrame, checks: Sequence[Check]) -> Iterator[Check]:
+    def _volume(self, rows: int) -> Iterator[Check]:
+        """Yield a check if there are far more or fewer rows than in windows of any size that was declared."""
+        declared = self.schema.window_rows
+        if declared and not min(declared) / VOLUME_TIMES <= rows <= max(declared) * VOLUME_TIMES:
+            nearest = min(declared) if rows < min(declared) else max(declared)
+            sentence = f"the window has {rows:,} rows; windows were declared to have {nearest:,}"
+            yield Check("volume", Status.BROKEN, "rows", sentence, rows, nearest, rows)
+
+    def _expected(self, rows: pd.DataFrame, checks: Sequence[Check], baseline: Baseline) -> Iterator[Check]:
         if self.opinion is None or "prediction" not in rows or not rows["prediction"].notna().any():
             return
         with suppress(TypeError, ValueError):  # values that cannot be compared: the verdict on them stands without it
-            yield expected_harm(self.opinion, self.baseline.reference, rows, checks, bound=self.baseline.bonds.foretold)
+            yield expected_harm(self.opinion, baseline.reference, rows, checks, bound=baseline.bonds.foretold)
 
     def _performance(self, rows: pd.DataFrame, labels: "pd.Series[Any]") -> list[Check]:
         if "prediction" not in rows or len(labels) != len(rows):
@@ -104,14 +116,6 @@ def _worst(speaking: list[Check]) -> Status:
     """Return the word for the window: what is only expected of its performance does not outrank what was seen."""
     seen = [check for check in speaking if check.name != "expected performance"] or speaking
     return seen[0].status if seen else Status.HEALTHY
-
-
-def _own_windows(reference: pd.DataFrame, schema: Schema) -> list[pd.DataFrame]:
-    """Cut an ordered reference as its windows will be; rows in no order vary by chance alone."""
-    if not schema.ordered or not schema.window_rows:
-        return []
-    size = sorted(schema.window_rows)[len(schema.window_rows) // 2]
-    return [reference.iloc[start : start + size] for start in range(0, len(reference) - size + 1, size)]
 
 
 def _opinion(reference: pd.DataFrame, schema: Schema) -> Opinion | None:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 
 from nightshift.errors import RequestError
 from nightshift.spec import Kind
@@ -22,7 +22,7 @@ class Schema(BaseModel):
     features: dict[str, Kind] = Field(min_length=1)
     task: Literal["binary", "multiclass", "regression"]
     ordered: bool = False
-    window_rows: list[int] = Field(default_factory=list)
+    window_rows: list[PositiveInt] = Field(default_factory=list)
     classes: list[str | int | float | bool] = Field(default_factory=list)
 
     @classmethod

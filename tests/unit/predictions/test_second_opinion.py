@@ -80,3 +80,12 @@ def test_kept_as_json_an_opinion_is_the_same_and_so_are_its_bytes(task: str) -> 
     repeated = Opinion.of(rows, KINDS, task)
     assert repeated is not None
     assert json.dumps(repeated.to_json()) == written
+
+
+def test_what_was_learned_from_few_rows_is_less_certain() -> None:
+    few, many = (Opinion.of(answered(rows, seed=5, task="binary"), KINDS, "binary") for rows in (500, 8000))
+
+    assert few is not None
+    assert many is not None
+    assert few.held_back == 150
+    assert few.error_of(1500) > 2 * many.error_of(1500) > 2 * many.deviation / 1500**0.5

@@ -155,3 +155,62 @@ def test_an_honest_shift_or_stretch_is_no_other_unit(
     report = compared(window.assign(speed=turned(window["speed"])))
 
     assert report.status is Status.DRIFTED
+
+
+@pytest.mark.parametrize("value", [0.0, -1.0, 120.0])
+def test_one_value_beyond_the_range_of_a_column_with_many_is_a_sentinel(value: float) -> None:
+    chance = np.random.default_rng(1)
+    before, now = (pd.DataFrame({"share": 5 + np.round(chance.beta(2, 3, rows), 3) * 90}) for rows in (5000, 1500))
+    reference = Profile.of(before, {"share": Kind.NUMERIC})
+    current = Profile.of(some(now, "share", 0.02, value), reference.kinds, bins_of=reference)
+
+    report = compare(reference, current, importance={"share": 1.0}, limits=Limits())
+
+    assert [check.name for check in of_status(report, Status.BROKEN)] == ["sentinel"]
+
+
+def test_a_value_that_was_rare_and_alone_has_become_frequent_is_a_sentinel() -> None:
+    chance = np.random.default_rng(2)
+    before, now = (pd.DataFrame({"dwell": np.round(np.exp(chance.normal(2, 1.1, rows)), 1)}) for rows in (50_000, 1500))
+    reference = Profile.of(before, {"dwell": Kind.NUMERIC})
+    current = Profile.of(some(now, "dwell", 0.02, 0.1), reference.kinds, bins_of=reference)
+
+    report = compare(reference, current, importance={"dwell": 1.0}, limits=Limits())
+
+    assert (before["dwell"] == 0.1).sum() > 2
+    assert [check.name for check in of_status(report, Status.BROKEN)] == ["sentinel"]
+
+
+def one_column(before: np.ndarray, now: np.ndarray) -> DriftReport:
+    reference = Profile.of(pd.DataFrame({"one": before}), {"one": Kind.NUMERIC})
+    current = Profile.of(pd.DataFrame({"one": now}), reference.kinds, bins_of=reference)
+    return compare(reference, current, importance={"one": 1.0}, limits=Limits())
+
+
+def test_a_small_window_of_many_values_has_not_lost_those_that_came_once() -> None:
+    chance = np.random.default_rng(3)
+    before, now = (np.round(chance.exponential(24, rows), 1) for rows in (2000, 300))
+    now[::50] = -1.0
+
+    assert [check.name for check in of_status(one_column(before, now), Status.BROKEN)] == ["sentinel"]
+
+
+def test_values_that_a_window_of_many_does_not_list_are_not_taken_to_be_new() -> None:
+    chance = np.random.default_rng(4)
+    values = np.arange(200) / 100  # as many as are listed one by one, sixty of them rare
+    shares = np.where(np.arange(200) < 140, 1.0, 0.06) / (140 + 60 * 0.06)
+    before, now = (chance.choice(values, rows, p=shares) for rows in (20_000, 3000))
+    now[:25] = 0.005 + np.arange(25) / 100  # less than one percent is really new
+
+    assert len(np.unique(now)) > 200
+    assert not [check for check in one_column(before, now).checks if check.name == "unseen"]
+
+
+def test_whole_numbers_that_moved_honestly_have_no_sentinel_among_them() -> None:
+    chance = np.random.default_rng(5)
+    before = chance.integers(-20, 90, 10_000).astype(float)
+    windows = [chance.integers(-20, 90, 300) - 8.0 for _ in range(20)]
+
+    reports = [one_column(before, now) for now in windows]
+
+    assert not [check.sentence for report in reports for check in report.checks if check.name == "sentinel"]

@@ -15,3 +15,11 @@ def test_a_size_with_a_long_tail_is_judged_by_its_logarithm() -> None:
 
     assert (far.shift - swing.mean) / np.sqrt(swing.variance) > 5
     assert 1e-4 < swing.tail(far) < 1e-2
+
+
+def test_fog_that_came_on_two_days_of_forty_may_come_again() -> None:
+    shifts = [0.1 * (-1) ** day for day in range(38)] + [-2.0, -1.6]
+    swing = Swing.around_zero([Measure(shift, 1e-3, 1e-9) for shift in shifts])
+
+    assert swing.excess > 5
+    assert swing.tail(Measure(-2.4, 1e-3, 1e-300)) > 1e-4

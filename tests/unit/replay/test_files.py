@@ -102,6 +102,74 @@ def test_hostile_windows_get_an_answer_and_stop_no_other(given: Path) -> None:
     assert set(found.values()) == {"BROKEN"}
 
 
+def in_order(given: Path, **changes: object) -> None:
+    answered(trips(15_000)).to_parquet(given / "r.parquet")
+    content = json.loads((given / "s.json").read_text()) | {"ordered": True, "window_rows": [300, 1500]} | changes
+    (given / "s.json").write_text(json.dumps(content))
+
+
+def test_windows_of_each_declared_size_are_held_to_stretches_of_their_own(given: Path) -> None:
+    in_order(given)
+    for size in (300, 1500):
+        put(given, f"quiet{size}", answered(trips(size, seed=size)))
+
+    found = replayed(given)
+
+    assert {name: answer["verdict"] for name, answer in found.items()} == {
+        "quiet300": "HEALTHY",
+        "quiet1500": "HEALTHY",
+    }
+
+
+def test_far_fewer_or_more_rows_than_any_declared_size_are_broken(given: Path) -> None:
+    for rows in (900, 1100, 2200, 2400):
+        put(given, f"w{rows}", answered(trips(rows, seed=rows)))
+
+    found = replayed(given)
+
+    verdicts = {name: answer["verdict"] for name, answer in found.items()}
+    assert verdicts == {"w900": "BROKEN", "w1100": "HEALTHY", "w2200": "HEALTHY", "w2400": "BROKEN"}
+    assert found["w900"]["columns"] == dict.fromkeys(KINDS, False)
+
+
+def test_a_size_of_no_rows_is_refused(given: Path) -> None:
+    in_order(given, window_rows=[0])
+
+    with pytest.raises(RequestError, match="window_rows"):
+        replayed(given)
+
+
+def test_answers_that_are_far_off_are_told_though_no_column_speaks(given: Path) -> None:
+    quiet = answered(trips(ROWS, seed=4))
+    put(given, "hardly", quiet.assign(prediction=quiet["prediction"] + 0.1))
+    put(given, "far", quiet.assign(prediction=quiet["prediction"] + 3))
+
+    found = replayed(given)
+
+    assert {name: answer["verdict"] for name, answer in found.items()} == {"hardly": "HEALTHY", "far": "DEGRADED"}
+
+
+def test_a_model_that_was_never_wrong_is_not_degraded_by_a_breath(given: Path) -> None:
+    def said(rows: pd.DataFrame) -> pd.DataFrame:
+        late = (rows["speed"] > 20).astype(int)
+        return rows.assign(prediction=late, probability=rows["speed"].fillna(0) / 100, target=late)
+
+    said(trips(6000)).to_parquet(given / "r.parquet")
+    content = json.loads((given / "s.json").read_text()) | {"task": "binary", "window_rows": [300]}
+    (given / "s.json").write_text(json.dumps(content))
+    for seed in range(6, 12):
+        put(given, f"quiet{seed}", said(trips(300, seed=seed)))
+
+    assert {answer["verdict"] for answer in replayed(given).values()} == {"HEALTHY"}
+
+
+def test_a_reference_of_a_few_rows_is_refused(given: Path) -> None:
+    answered(trips(20)).to_parquet(given / "r.parquet")
+
+    with pytest.raises(RequestError, match="has 20 rows"):
+        replayed(given)
+
+
 def test_a_reference_without_a_declared_column_is_refused(given: Path) -> None:
     answered(trips(100)).drop(columns="zone").to_parquet(given / "r.parquet")
 
