@@ -178,7 +178,7 @@ def _likelihood(counts: np.ndarray, shares: np.ndarray) -> np.ndarray:
 def _fits(counts: np.ndarray, shares: np.ndarray) -> bool:
     """Say whether the shares explain the counts altogether, on bins joined until each should hold a few rows."""
     expected = shares * counts.sum()
-    places = (np.cumsum(expected) / EXPECTED_MIN).astype(int)
+    _, places = np.unique((np.cumsum(expected) / EXPECTED_MIN).astype(int), return_inverse=True)
     wanted, found = np.bincount(places, expected), np.bincount(places, counts)
     there = wanted >= EXPECTED_MIN / 2
     statistic = float(((found - wanted)[there] ** 2 / wanted[there]).sum())
