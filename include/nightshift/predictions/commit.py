@@ -139,6 +139,9 @@ class GroupCommit:
             self._writer.write([(columns, data) for columns, data, _ in group])
         except PredictionLogError as error:
             return error
+        except Exception as error:  # whatever it is, those who wait are told, and the next write may succeed
+            log.exception("predictions cannot be written")
+            return PredictionLogError(f"they cannot be written: {error!r}")
         return None
 
     def _end(self, loop: asyncio.AbstractEventLoop, group: Sequence[Waiting], error: PredictionLogError | None) -> None:
@@ -146,7 +149,10 @@ class GroupCommit:
             self._note(error)
         for _, data, then in group:
             self._pending_bytes -= len(data)
-            then(error)
+            try:
+                then(error)
+            except Exception:  # one who fails to hear it keeps nobody else from hearing
+                log.exception("an answer was lost on its way, its record was not")
         if self._waiting:
             self._gather(loop, len(group) + len(self._waiting), len(self._waiting), time.perf_counter())
         else:

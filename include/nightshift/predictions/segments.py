@@ -10,7 +10,7 @@ import logging
 import os
 import secrets
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -113,11 +113,11 @@ class SegmentWriter:
 
     def close(self) -> None:
         """Leave the segment that is being written, if there is one."""
-        if self._file is not None:
-            os.close(self._file)
-        self._file = None
+        file, self._file = self._file, None
         self._size = 0
         self._told.clear()
+        if file is not None:
+            os.close(file)
 
     def _append(self, frames: Sequence[tuple[Columns, bytes]]) -> None:
         handle = self._file if self._file is not None else self._open()
@@ -163,10 +163,12 @@ class SegmentWriter:
     def _abandon(self) -> None:
         """Leave the segment; remove it if it holds nothing that anybody was told of."""
         is_empty = self._size == 0
-        self.close()
-        if is_empty:
-            self._path.unlink(missing_ok=True)
-            (self._folder / f".{self._path.name}.tmp").unlink(missing_ok=True)
+        # whatever went wrong may go wrong again here: a disk that is read-only now does not remove files either
+        with suppress(OSError):
+            self.close()
+        for path in (self._path, self._folder / f".{self._path.name}.tmp") if is_empty else ():
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
 
 
 def _place(stat: os.stat_result) -> tuple[int, int]:

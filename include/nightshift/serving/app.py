@@ -24,7 +24,7 @@ from nightshift.serving.metrics import Metrics
 from nightshift.serving.predict import Predict, asked_model
 from nightshift.serving.run import check_is_guarded, run
 from nightshift.serving.shadow import Shadow
-from nightshift.serving.wire import Answer, Headers, Message, Receive, Send
+from nightshift.serving.wire import Headers, Message, Receive, Reply, Send
 from nightshift.settings import Settings
 
 REGISTRY_SECONDS = 5.0
@@ -59,8 +59,8 @@ class App:
                 return
         await self.api(scope, receive, send)
 
-    def at_once(self, path: str, headers: Headers, body: bytes, answer: Answer) -> bool:
-        """Answer a ``POST`` that is here whole, without a task, if it is a plain one for a prediction; say whether."""
+    def at_once(self, path: str, headers: Headers, body: bytes, answer: Reply) -> bool:
+        """Reply a ``POST`` that is here whole, without a task, if it is a plain one for a prediction; say whether."""
         model = asked_model(path)
         return model is not None and self._predict.at_once(model, headers, body, answer)
 
@@ -114,7 +114,7 @@ class App:
             with suppress(asyncio.CancelledError):
                 await following
         await self._predict.close()
-        for written in self._logs.values():
+        for written in list(self._logs.values()):
             await written.close()
 
     def _warm(self) -> None:

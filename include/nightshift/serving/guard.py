@@ -5,9 +5,11 @@ of a head.
 """
 
 import asyncio
+from collections.abc import Sized
 from contextlib import suppress
 from typing import Any
 
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import Server
 
@@ -17,6 +19,18 @@ BODY_SECONDS = 20.0
 """From the end of the head to the end of the body, and for a caller who stops reading the answer."""
 HEAD_BYTES_MAX = 32 * 1024
 SWEEP_SECONDS = 1.0
+
+
+class PatientFlow(FlowControl):
+    """Reads no more of a caller while requests of his wait for their turn; uvicorn reads on with every answer."""
+
+    def __init__(self, transport: asyncio.Transport, waiting: Sized) -> None:
+        super().__init__(transport)
+        self._waiting = waiting
+
+    def resume_reading(self) -> None:
+        if not self._waiting:
+            super().resume_reading()
 
 
 class GuardedProtocol(HttpToolsProtocol):
@@ -31,6 +45,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:
         super().connection_made(transport)
+        self.flow = PatientFlow(transport, self.pipeline)
         self.to_send_by = self.loop.time() + HEAD_SECONDS
 
     def data_received(self, data: bytes) -> None:
@@ -45,6 +60,17 @@ class GuardedProtocol(HttpToolsProtocol):
         super().on_message_begin()
         self._in_head, self._head_bytes = True, 0
         self.to_send_by = self.loop.time() + HEAD_SECONDS
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._in_head:  # what trails a body in chunks is no header: it came too late to be obeyed
+            super().on_header(name, value)
+
+    def eof_received(self) -> bool:
+        """Keep the line of a caller who only has nothing more to say until he has his answer."""
+        if self.cycle is None or self.cycle.response_complete or self.cycle.more_body:
+            return False
+        self.cycle.keep_alive = False
+        return True
 
     def on_headers_complete(self) -> None:
         self.leave_head()

@@ -24,7 +24,7 @@ from nightshift.serving.metrics import Metrics
 from nightshift.serving.retries import Retries
 from nightshift.serving.shadow import Shadow
 from nightshift.serving.thinking import Asked, Thought, admit_arrow, admit_entities, admit_json, think, think_together
-from nightshift.serving.wire import JSON, Answer, Bodies, Headers, Message, Receive, Send, is_arrow, respond
+from nightshift.serving.wire import JSON, Bodies, Headers, Message, Receive, Reply, Send, is_arrow, respond
 
 PREFIX, SUFFIX = "/v1/models/", "/predict"
 REQUEST_ID_MAX = 128
@@ -32,9 +32,11 @@ LARGE_BYTES = 128 * 1024
 """A larger body is worked on beside the event loop, so that others need not wait for it."""
 LARGE_AT_ONCE = 2
 NO_HEADERS: Headers = {}
+FAILED = "the server failed; its log says why"
+PLAIN_TYPES = frozenset({JSON, JSON + b"; charset=utf-8", JSON + b";charset=utf-8"})
 NOT_PLAIN = frozenset({b"x-request-id", b"content-encoding"})
 """Headers of requests that may have been answered before, or that are not taken."""
-Ready = tuple[Asked, float, Answer]
+Ready = tuple[Asked, float, Reply]
 """A request that waits for its turn, when it came, and how it is answered."""
 log = logging.getLogger(__name__)
 
@@ -86,7 +88,7 @@ class Predict:
         self._ready: list[Ready] = []
 
     async def __call__(self, model: str, scope: Message, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Reply one request."""
         began = time.perf_counter()
         live = self._champions.get(model)
         headers = NO_HEADERS
@@ -97,8 +99,8 @@ class Predict:
         await respond(send, status, body, headers)
         self._metrics.observe(model if live else "", status, time.perf_counter() - began)
 
-    def at_once(self, model: str, headers: Headers, body: bytes, answer: Answer) -> bool:
-        """Answer a plain request that is here whole, without a task of its own; ``answer`` is called when it may leave.
+    def at_once(self, model: str, headers: Headers, body: bytes, answer: Reply) -> bool:
+        """Reply a plain request that is here whole, without a task of its own; ``answer`` is called when it may leave.
 
         Returns
         -------
@@ -111,8 +113,7 @@ class Predict:
         began = time.perf_counter()
         try:
             self._access.check(headers.get(b"authorization"), Role.PREDICT)
-            written = self._log_of(model)
-            written.check_room()
+            self._log_of(model).check_room()
         except Exception as error:
             self._tell(model, began, answer, *_failed(model, error))
             return True
@@ -137,12 +138,15 @@ class Predict:
         thoughts: Sequence[Thought | Exception]
         try:
             thoughts = think_together([asked for asked, _, _ in several], now)
-        except Exception as error:
-            thoughts = [error] * len(several)
+        except Exception:
+            log.exception("%d requests to %s failed together", len(several), live.model)
+            thoughts = [RefusalError(500, FAILED)] * len(several)
         for (asked, began, answer), thought in zip(several, thoughts, strict=True):
             if isinstance(thought, Exception):
                 self._tell(live.model, began, answer, *_failed(live.model, thought))
                 continue
+            if self._shadow is None:
+                asked.body = b""  # nobody reads it again, and the disk may be slow
             then = partial(self._end_at_once, asked, thought, now, began, answer)
             try:
                 written.submit(live.columns, thought.frame, then)
@@ -150,7 +154,7 @@ class Predict:
                 self._tell(live.model, began, answer, *_failed(live.model, error))
 
     def _end_at_once(
-        self, asked: Asked, thought: Thought, now: int, began: float, answer: Answer, error: PredictionLogError | None
+        self, asked: Asked, thought: Thought, now: int, began: float, answer: Reply, error: PredictionLogError | None
     ) -> None:
         model = asked.live.model
         if error is not None:
@@ -159,7 +163,7 @@ class Predict:
             self._count_in(asked, thought, now)
             self._tell(model, began, answer, thought.status, thought.answer, NO_HEADERS)
 
-    def _tell(self, model: str, began: float, answer: Answer, status: int, body: bytes, headers: Headers) -> None:
+    def _tell(self, model: str, began: float, answer: Reply, status: int, body: bytes, headers: Headers) -> None:
         answer(status, body, headers)
         self._metrics.observe(model, status, time.perf_counter() - began)
 
@@ -188,7 +192,7 @@ class Predict:
             self._bodies.release(body)
 
     async def _once_for_all(self, asked: Asked, written: GroupCommit) -> tuple[int, bytes]:
-        """Answer a request that may have been answered before."""
+        """Reply a request that may have been answered before."""
         before = await self._retries.find(asked.request_id)
         if before is not None:
             return 200, before
@@ -225,7 +229,7 @@ class Predict:
 
 
 def _is_plain(headers: Headers) -> bool:
-    return headers.get(b"content-type", JSON) == JSON and headers.keys().isdisjoint(NOT_PLAIN)
+    return headers.get(b"content-type", JSON) in PLAIN_TYPES and headers.keys().isdisjoint(NOT_PLAIN)
 
 
 def _failed(model: str, error: Exception) -> tuple[int, bytes, Headers]:
@@ -234,7 +238,7 @@ def _failed(model: str, error: Exception) -> tuple[int, bytes, Headers]:
         error = unavailable(f"the answer could not be remembered, so it is not given: {error}")
     if not isinstance(error, RefusalError):
         log.error("a request to %s failed", model[:80], exc_info=error)
-        error = RefusalError(500, "the server failed; its log says why")
+        error = RefusalError(500, FAILED)
     return error.status, error.body, error.headers
 
 

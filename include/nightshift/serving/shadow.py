@@ -36,10 +36,11 @@ class Shadow:
         self._metrics = metrics
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="shadow")
         self._at_work: asyncio.Task[None] | None = None
+        self._is_closed = False
 
     def follow(self, asked: Asked, challenger: Live, written: GroupCommit, now: int) -> None:
         """Ask the challenger what the champion has just answered; returns at once and never fails."""
-        if crc32(asked.request_id.encode()) >= self._share * 2**32:
+        if self._is_closed or crc32(asked.request_id.encode()) >= self._share * 2**32:
             return
         if self._at_work is not None and not self._at_work.done():
             self._metrics.count_shadow(asked.live.model, "passed over")
@@ -47,7 +48,8 @@ class Shadow:
         self._at_work = asyncio.create_task(self._answer(msgspec.structs.replace(asked, live=challenger), written, now))
 
     async def close(self) -> None:
-        """Wait for what is under way."""
+        """Wait for what is under way; nothing is followed from now on."""
+        self._is_closed = True
         if self._at_work is not None:
             await self._at_work
         self._thread.shutdown()

@@ -4,7 +4,7 @@ Nothing here waits, writes or sends: it may run in the event loop or beside it.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import numpy as np
@@ -19,6 +19,7 @@ from nightshift.serving.loader import Live
 from nightshift.serving.validation import Admitted, TurnedAwayError
 
 NO_FLAWS: list[Flaw] = []
+Done = TypeVar("Done")
 
 
 class Asked(msgspec.Struct, gc=False):
@@ -79,18 +80,18 @@ def think_together(several: Sequence[Asked], now: int) -> list[Thought | Excepti
     by request, and not only for the calls that are saved: trees and interpreter
     push each other out of the processor's cache.
     """
-    found = [_try_to_admit(asked, now) for asked in several]
+    found = [_attempt(_admit, asked, now) for asked in several]
     matrices = [one.matrix for one in found if isinstance(one, Admitted)]
     outputs = iter(several[0].live.package.predict_each(matrices))
     return [
-        _compose(asked, now, one, next(outputs)) if isinstance(one, Admitted) else one
+        _attempt(_compose, asked, now, one, next(outputs)) if isinstance(one, Admitted) else one
         for asked, one in zip(several, found, strict=True)
     ]
 
 
-def _try_to_admit(asked: Asked, now: int) -> Admitted | Thought | Exception:
+def _attempt(step: Callable[..., Done], *of: Any) -> Done | Exception:
     try:
-        return _admit(asked, now)
+        return step(*of)
     except Exception as error:  # whatever one request brings, the others are answered
         return error
 

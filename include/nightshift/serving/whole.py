@@ -5,34 +5,43 @@ uvicorn's way (an ASGI scope, a task, an event, two writes) costs more than the
 model. What is not plain goes that way all the same: see :class:`WholeProtocol`.
 """
 
-import asyncio
+import re
 from typing import Protocol
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from nightshift.serving.guard import GuardedProtocol
-from nightshift.serving.wire import Answer, Headers, head_of
+from nightshift.serving.wire import Headers, Reply, head_of
 
 CLOSE = b"connection: close\r\n"
+PLAIN_URL = re.compile(rb"/[\w./-]*", re.ASCII)
 
 
 class AnswersAtOnce(Protocol):
     """An ASGI app that also answers without ASGI."""
 
-    def at_once(self, path: str, headers: Headers, body: bytes, answer: Answer) -> bool:
+    def at_once(self, path: str, headers: Headers, body: bytes, answer: Reply) -> bool:
         """Return whether ``answer`` is or will be called for this ``POST``; if not, the app must be asked by ASGI."""
         ...
+
+
+class NoEvent:
+    """What uvicorn sets when a caller leaves; here nobody waits for it."""
+
+    def set(self) -> None:
+        pass
 
 
 class Whole:
     """One request under way, as uvicorn's protocol looks at it: when may the connection be closed, or go on?"""
 
-    __slots__ = ("_protocol", "disconnected", "keep_alive", "response_complete")
-    message_event = asyncio.Event()
-    """Nobody waits for it; uvicorn sets it when the caller leaves."""
+    __slots__ = ("_protocol", "disconnected", "headers", "keep_alive", "response_complete")
+    message_event = NoEvent()
+    more_body = False
 
-    def __init__(self, protocol: "WholeProtocol", *, keep_alive: bool) -> None:
+    def __init__(self, protocol: "WholeProtocol", headers: Headers, *, keep_alive: bool) -> None:
         self._protocol = protocol
+        self.headers = headers
         self.keep_alive = keep_alive
         self.disconnected = False
         self.response_complete = False
@@ -60,17 +69,20 @@ class WholeProtocol(GuardedProtocol):
     """
 
     app: AnswersAtOnce
-    _held: bytearray | None = None
+    _held: tuple[Whole, bytearray] | None = None
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
-        if self._held is not None:
+        if self._held is not None and not self.transport.is_closing():
             self._let_go()
 
     def on_headers_complete(self) -> None:
-        if self._is_free() and self.parser.get_method() == b"POST":
+        # a request before it in the same piece may have been answered, and the line be taken for idle since
+        self._unset_keepalive_if_required()
+        if self._is_free() and self.parser.get_method() == b"POST" and PLAIN_URL.fullmatch(self.url):
             self.leave_head()
-            self._held = bytearray()
+            keep_alive = self.parser.get_http_version() != "1.0" and self.parser.should_keep_alive()
+            self._held = Whole(self, dict(self.headers), keep_alive=keep_alive), bytearray()
         else:
             super().on_headers_complete()
 
@@ -78,13 +90,12 @@ class WholeProtocol(GuardedProtocol):
         if self._held is None:
             super().on_body(body)
         else:
-            self._held += body
+            self._held[1].extend(body)
 
     def on_message_complete(self) -> None:
-        held = self._held
-        if held is not None:
-            whole = Whole(self, keep_alive=self.parser.get_http_version() == "1.1" and self.parser.should_keep_alive())
-            if self.app.at_once(self.url.decode("latin-1"), dict(self.headers), bytes(held), whole.answer):
+        if self._held is not None:
+            whole, body = self._held
+            if self.app.at_once(self.url.decode("ascii"), whole.headers, bytes(body), whole.answer):
                 self.cycle, self._held, self.to_send_by = whole, None, None
                 return
             self._let_go()
@@ -94,6 +105,7 @@ class WholeProtocol(GuardedProtocol):
         """Return whether nothing stands in the way of an answer at once."""
         return (
             (self.cycle is None or self.cycle.response_complete)
+            and not self.transport.is_closing()
             and not self.flow.write_paused
             and not self.expect_100_continue
             and not self.parser.should_upgrade()
@@ -102,9 +114,8 @@ class WholeProtocol(GuardedProtocol):
 
     def _let_go(self) -> None:
         """Give uvicorn what was held."""
-        held, self._held = self._held, None
-        if self.transport.is_closing():
-            return
+        assert self._held is not None
+        (_, body), self._held = self._held, None
         super().on_headers_complete()
-        if held:
-            super().on_body(bytes(held))
+        if body:
+            super().on_body(bytes(body))

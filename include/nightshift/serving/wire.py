@@ -9,7 +9,7 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Headers = Mapping[bytes, bytes]
-Answer = Callable[[int, bytes, Headers], None]
+Reply = Callable[[int, bytes, Headers], None]
 """Sends a whole JSON answer: status, body, and more headers."""
 
 JSON, ARROW = b"application/json", b"application/vnd.apache.arrow.stream"
@@ -35,7 +35,7 @@ class Bodies:
             413 as soon as it is too large, 503 if too many large ones are here, 400 if the caller left.
         """
         declared = headers.get(b"content-length", b"")
-        if len(declared) > 18 or (declared.isdigit() and int(declared) > self._bytes_max):
+        if len(declared.lstrip(b"0")) > 18 or (declared.isdigit() and int(declared) > self._bytes_max):
             raise _too_large(declared.decode("latin-1")[:20], self._bytes_max)
         message = await receive()
         body: bytes = message.get("body", b"")

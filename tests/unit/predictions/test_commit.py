@@ -90,6 +90,38 @@ async def test_callers_who_come_again_and_again_do_not_fall_into_groups_that_tak
     await commit.close()
 
 
+async def test_one_who_fails_to_hear_keeps_nobody_else_from_hearing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    commit = GroupCommit(SegmentWriter(tmp_path, name="w"))
+
+    def fail(_error: PredictionLogError | None) -> None:
+        raise ValueError("the line is gone")
+
+    commit.submit(columns(), data("a"), fail)
+    await commit.append(columns(), data("b"))
+    await commit.append(columns(), data("c"))
+
+    assert written(tmp_path) == ["a", "b", "c"]
+    assert commit.pending_bytes == 0
+    assert "the line is gone" in caplog.text
+    await commit.close()
+
+
+async def test_a_writer_that_breaks_in_a_way_nobody_thought_of_is_a_disk_that_refuses(tmp_path: Path) -> None:
+    class Broken(SegmentWriter):
+        def write(self, frames: Sequence[Frame]) -> None:
+            raise RuntimeError("nobody thought of this")
+
+    commit = GroupCommit(Broken(tmp_path, name="w"))
+
+    with pytest.raises(PredictionLogError, match="nobody thought of this"):
+        await commit.append(columns(), data("a"))
+
+    assert commit.pending_bytes == 0
+    await commit.close()
+
+
 async def test_nobody_is_told_yes_before_the_disk_has_it(tmp_path: Path) -> None:
     writer = SlowWriter(tmp_path)
     commit = GroupCommit(writer)

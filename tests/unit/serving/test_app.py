@@ -29,7 +29,9 @@ from factories.serving import (
 )
 from nightshift.errors import RegistryUnavailableError
 from nightshift.model.package import open_package
+from nightshift.predictions.commit import PAUSE_SECONDS
 from nightshift.predictions.log import PredictionLog
+from nightshift.serving import thinking
 from nightshift.serving.access import Role
 from nightshift.serving.answers import RefusalError
 from nightshift.serving.app import App, create_app
@@ -245,6 +247,26 @@ async def test_a_model_that_fails_costs_its_requests_and_nothing_else(
     assert after[0][0] == 200
 
 
+async def test_an_answer_that_cannot_be_composed_costs_no_other(
+    settings: Settings, package: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compose = thinking._compose
+
+    def fail_for_south(asked: thinking.Asked, *of: Any) -> thinking.Thought:
+        if b"south" in asked.body:
+            raise ValueError("not this one")
+        return compose(asked, *of)
+
+    monkeypatch.setattr(thinking, "_compose", fail_for_south)
+    app = create_app(settings, package)
+    async with in_process(app):
+        answers = await at_once(
+            app, *(json.dumps({"row": {**ROW, "zone": zone}}).encode() for zone in ("east", "south", "east"))
+        )
+
+    assert [status for status, _ in answers] == [200, 500, 200]
+
+
 async def test_two_versions_in_one_turn_answer_each_its_own(
     settings: Settings, package: Path, other_package: Path
 ) -> None:
@@ -261,6 +283,35 @@ async def test_two_versions_in_one_turn_answer_each_its_own(
     assert [content["version"] for _, content in both] == [old["version"]] * 2
     assert without_ids(both[0][1]) == without_ids(old)
     assert new["version"] != old["version"]
+
+
+@pytest.mark.parametrize("kind", [b"application/json", b"application/json; charset=utf-8"])
+async def test_json_by_any_of_its_names_is_answered_at_once(settings: Settings, package: Path, kind: bytes) -> None:
+    app = create_app(settings, package)
+    async with in_process(app):
+        answers = await at_once(app, json.dumps({"row": ROW}).encode(), headers={b"content-type": kind})
+
+    assert [status for status, _ in answers] == [200]
+
+
+@pytest.mark.parametrize("sync", ["answer", "interval"])
+async def test_a_disk_that_refuses_is_told_at_once_and_answers_come_again_when_it_is_mended(
+    settings: Settings, package: Path, sync: str
+) -> None:
+    app = create_app(settings.model_copy(update={"log_fsync": sync}), package)
+    segments = settings.predictions / "rides" / "segments"
+    body = json.dumps({"row": ROW}).encode()
+    async with in_process(app):
+        [(before, _)] = await at_once(app, body)
+        segments.rename(segments.with_name("gone"))
+        segments.write_text("no folder, and nothing can be removed from it")
+        [(broken, told), (also, _)] = await at_once(app, body, body)
+        segments.unlink()
+        await asyncio.sleep(PAUSE_SECONDS)
+        [(after, _)] = await at_once(app, body)
+
+    assert (before, broken, also, after) == (200, 503, 503, 200)
+    assert "could not be remembered" in told["error"]
 
 
 @pytest.mark.parametrize(

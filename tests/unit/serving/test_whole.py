@@ -10,7 +10,7 @@ import uvicorn
 from factories.callers import post
 from nightshift.serving.run import listen
 from nightshift.serving.whole import WholeProtocol
-from nightshift.serving.wire import Answer, Headers, Message, Receive, Send, respond
+from nightshift.serving.wire import Headers, Message, Receive, Reply, Send, respond
 
 pytestmark = pytest.mark.anyio
 SOON_SECONDS = 5.0
@@ -25,11 +25,11 @@ class Echo:
     """Answers what it was sent: ``/now`` at once, ``/held`` when told to, everything else by ASGI."""
 
     def __init__(self) -> None:
-        self.held: list[tuple[bytes, Answer]] = []
+        self.held: list[tuple[bytes, Reply]] = []
         self.came = asyncio.Event()
         self.by_asgi: list[bytes] = []
 
-    def at_once(self, path: str, headers: Headers, body: bytes, answer: Answer) -> bool:
+    def at_once(self, path: str, headers: Headers, body: bytes, answer: Reply) -> bool:
         if path == "/now":
             answer(200, body, {b"x-kind": headers.get(b"x-kind", b"")})
         elif path == "/held":
@@ -47,7 +47,7 @@ class Echo:
 
 
 @asynccontextmanager
-async def serving(app: Echo, *, connections: int = 100) -> AsyncIterator[uvicorn.Server]:
+async def serving(app: Echo, *, connections: int = 100, idle_seconds: int = 5) -> AsyncIterator[uvicorn.Server]:
     config = uvicorn.Config(
         app,
         http=WholeProtocol,
@@ -56,6 +56,7 @@ async def serving(app: Echo, *, connections: int = 100) -> AsyncIterator[uvicorn
         log_level="critical",
         proxy_headers=False,
         limit_concurrency=connections,
+        timeout_keep_alive=idle_seconds,
     )
     server = uvicorn.Server(config)
     listening = listen("127.0.0.1", 0)
@@ -254,3 +255,82 @@ async def test_a_broken_chunk_behind_a_head_is_refused_and_never_answered() -> N
 
     assert answer.startswith(b"HTTP/1.1 400")
     assert app.by_asgi == []
+
+
+@pytest.mark.parametrize("url", [b"http://x:99999/now", b"http://[::1/now", b"/n\xffw"])
+@pytest.mark.parametrize("cut", [-5, None])
+async def test_an_address_that_is_none_is_refused_in_one_piece_and_in_two(url: bytes, cut: int | None) -> None:
+    app = Echo()
+    request = b"POST " + url + b" HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\n\r\nhello"
+    async with serving(app) as server:
+        reader, writer = await opened(server)
+        for piece in (request,) if cut is None else (request[:cut], request[cut:]):
+            writer.write(piece)
+            await asyncio.sleep(0.02)
+        answer = await asyncio.wait_for(reader.read(), SOON_SECONDS)
+        writer.close()
+
+    assert answer.startswith(b"HTTP/1.1 400")
+    assert app.by_asgi == []
+
+
+@pytest.mark.parametrize("cut", [None, 60, 80])
+async def test_what_trails_a_body_is_no_header(cut: int | None) -> None:
+    request = (
+        b"POST /now HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
+        b"5\r\nhello\r\n0\r\nx-kind: late\r\nconnection: close\r\n\r\n"
+    )
+    async with serving(Echo()) as server:
+        head, body = await ask(server, *((request,) if cut is None else (request[:cut], request[cut:])))
+
+    assert body == b"hello"
+    assert b"late" not in head
+    assert b"connection: close" not in head
+
+
+async def test_a_line_is_not_idle_while_its_next_request_is_on_its_way() -> None:
+    async with serving(Echo(), idle_seconds=1) as server:
+        reader, writer = await opened(server)
+        writer.write(post("/now", b"1") + post("/other", b"2")[:-1])
+        first = await hear(reader)
+        await asyncio.sleep(1.5)
+        writer.write(b"2")
+        second = await hear(reader)
+        writer.close()
+
+    assert (first[1], second[1]) == (b"1", b"2")
+
+
+async def test_a_caller_who_has_no_more_to_say_gets_his_answer() -> None:
+    app = Echo()
+    async with serving(app) as server:
+        reader, writer = await opened(server)
+        writer.write(post("/held", b"1"))
+        writer.write_eof()
+        await asyncio.wait_for(app.came.wait(), SOON_SECONDS)
+        await asyncio.sleep(0.05)
+        app.held[0][1](200, b"1", {})
+        _, body = await hear(reader)
+        rest = await asyncio.wait_for(reader.read(), SOON_SECONDS)
+        writer.close()
+
+    assert (body, rest) == (b"1", b"")
+
+
+async def test_a_caller_who_sends_on_and_on_is_read_no_further_than_a_piece() -> None:
+    app, request = Echo(), post("/held", b"1")
+    async with serving(app) as server:
+        _, writer = await opened(server)
+        writer.write(request * (4 * 1024 * 1024 // len(request)))
+        await asyncio.wait_for(app.came.wait(), SOON_SECONDS)
+        await asyncio.sleep(0.2)
+        (connection,) = server.server_state.connections
+        waiting = [len(connection.pipeline)]
+        app.held[0][1](200, b"1", {})  # those behind it are answered by ASGI, and the next piece is read
+        await asyncio.sleep(0.5)
+        waiting.append(len(connection.pipeline))
+        writer.transport.abort()
+        app.held[1][1](200, b"1", {})
+
+    assert 0 < max(waiting) * len(request) <= 512 * 1024  # of four million bytes
+    assert len(app.held) == 2

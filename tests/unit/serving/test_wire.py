@@ -48,6 +48,10 @@ async def test_an_absurd_size_is_refused(declared: bytes) -> None:
     assert refused.value.status == 413
 
 
+async def test_zeros_before_a_size_make_it_no_larger() -> None:
+    assert await Bodies().read({b"content-length": b"0" * 30 + b"2"}, arriving(b"ab")) == b"ab"
+
+
 async def test_an_undeclared_size_is_refused_as_soon_as_it_is_exceeded() -> None:
     with pytest.raises(RefusalError) as refused:
         await Bodies(bytes_max=10).read({}, arriving(b"123456", b"78901", b"never asked for"))
