@@ -145,8 +145,7 @@ def compare_with(
     places = {column.column: place for place, column in enumerate(columns)}
     checks.sort(key=lambda check: (-SEVERITY.index(check.status), places.get(check.subject, -1)))
     drift = sum(one.effect for one in drifts)
-    own = baseline.variation.drift_within(baseline.budget.of_all)
-    allowed = max(limits.output_drift if output else limits.drift, own)
+    allowed = max(limits.output_drift if output else limits.drift, baseline.variation.worst_drift)
     checks.append(_drift_check(columns, drift, allowed, rows=current.rows, output=output))
     return DriftReport(drift, tuple(columns), tuple(checks))
 

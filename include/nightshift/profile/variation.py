@@ -62,13 +62,18 @@ class Variation:
         drift = tuple(drift_of(before, window, importance) for before, window in pairs)
         return cls(drift, tuple(window.rows for window in seen), swings if seen else {})
 
+    @property
+    def worst_drift(self) -> float:
+        """The largest drift of any window; 0 if there was none."""
+        return max(self.drift, default=0.0)
+
     def drift_within(self, alpha: float) -> float:
         """Return the drift that a window like these exceeds as seldom as ``alpha``; 0 if there was none.
 
         The next of forty is beyond the worst of them once in forty-one times: so the
         logarithms of all are asked (Student's law, for one more), and the worst is the least.
         """
-        worst = max(self.drift, default=0.0)
+        worst = self.worst_drift
         if len(self.drift) < WINDOWS_MIN or min(self.drift) <= 0:
             return worst
         logs = [math.log(one) for one in self.drift]

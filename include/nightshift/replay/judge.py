@@ -58,7 +58,10 @@ class Judge:
             return entry(self.schema, [Check("rows", Status.UNKNOWN, "rows", sentence, len(rows), ROWS_MIN, len(rows))])
         baseline = self.stretches.like(len(rows))
         current = Profile.of(rows, self.schema.features, bins_of=baseline.reference)
-        limits = Limits(column=NEGLIGIBLE / len(self.schema.features))
+        column = NEGLIGIBLE / len(self.schema.features)
+        # nobody declared what drift is too much, so the reference's own stretches say it, and not only the worst of them
+        drift = max(Limits().drift, baseline.variation.drift_within(baseline.budget.of_all))
+        limits = Limits(column=column, drift=drift)
         report = compare_with(baseline, current, importance=_weights(self.schema), limits=limits)
         checks = [*report.checks, *self._volume(len(rows))]
         if labels is not None:
