@@ -59,7 +59,7 @@ class Judge:
         baseline = self.stretches.like(len(rows))
         current = Profile.of(rows, self.schema.features, bins_of=baseline.reference)
         column = NEGLIGIBLE / len(self.schema.features)
-        # nobody declared what drift is too much, so the reference's own stretches say it, and not only the worst of them
+        # nobody declared what drift is too much: the stretches say it, and not only the worst of them
         drift = max(Limits().drift, baseline.variation.drift_within(baseline.budget.of_all))
         limits = Limits(column=column, drift=drift)
         report = compare_with(baseline, current, importance=_weights(self.schema), limits=limits)
