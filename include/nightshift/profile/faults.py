@@ -231,7 +231,7 @@ def _names(pair: Pair) -> Check | None:
     if pair.now.kind is not Kind.CATEGORICAL or pair.before.often.floor:
         return None
     new = {name: count for name, count in pair.now.counts.items() if name not in pair.before.counts}
-    if not pair.is_new("unseen", Share(sum(new.values()), pair.now.rows, 0, pair.before.rows)):
+    if sum(new.values()) < ROWS_MIN:  # spelling is looked at only where there is enough to tell of
         return None
     plain = {_plain(name) for name in pair.before.counts}
     wrong = {name: count for name, count in new.items() if _plain(name) in NOTHINGS or _plain(name) in plain}
