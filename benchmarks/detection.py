@@ -6,7 +6,8 @@ files, and prints one table: target, measured, number of windows, and the 95 %
 interval (Wilson). ``--peer-python ks=PYTHON`` (or ``evidently``, ``nannyml``)
 lets a peer answer the same windows, by the Python of an environment that has it,
 and prints a second one. ``--tune`` draws other families than the reported run, so that
-nothing that is reported was looked at while thresholds were chosen.
+nothing that is reported was looked at while thresholds were chosen. ``--references 200``
+prints instead how often quiet windows are called worse once labels are in.
 """
 
 import argparse
@@ -25,8 +26,11 @@ import pandas as pd
 from _detection_table import print_peers, print_table
 from _plants import HARMING, LABELLED, LARGE, NULLS, SIZES, SMALL, Measured, Window, shuffled
 from _windows import CATEGORICAL, DAY_ROWS, FAMILIES, NUMERIC, World, world
+from scipy import stats
 
 from nightshift.replay.files import replay_files
+from nightshift.replay.judge import worse_than
+from nightshift.verdict import Status
 
 TUNING, REPORTED = 100, 900
 
@@ -34,6 +38,9 @@ TUNING, REPORTED = 100, 900
 def main() -> None:
     asked = _arguments()
     measured, seed = Measured(), TUNING if asked.tune else REPORTED
+    if asked.references:
+        _quiet_with_labels(asked, seed)
+        return
     try:
         for name, turns in (("flights", 1), ("days", 2 * asked.worlds)) if "flights" in asked.families else ():
             for turn in range(turns):
@@ -59,6 +66,43 @@ def _measure(measured: Measured, asked: argparse.Namespace, here: World, chance:
         measured.delays[size].extend(_ramp(here, size, chance) for _ in range(asked.ramps))
 
 
+def _quiet_with_labels(asked: argparse.Namespace, seed: int) -> None:
+    """Print how often quiet windows are called worse once labels are in, over many references of each family.
+
+    Few references say little of this: one that was lucky alarms its windows together.
+    """
+    print("| family | rows | windows | called worse | 95 % interval | most of one reference |")
+    print("|---|---|---|---|---|---|")
+    alarms: dict[int, list[int]] = {size: [] for size in SIZES}
+    for name in asked.families.split(","):
+        here = world(name, seed)
+        chance = np.random.default_rng([seed, 8])
+        errors = pd.Series(here.error(here.answered(here.pool)))
+        for size in SIZES:
+            found = [_called_worse(here, errors, size, asked.quiet, chance) for _ in range(asked.references)]
+            alarms[size].extend(found)
+            _print_called_worse(name, size, found, asked.quiet)
+    for size, found in alarms.items():
+        _print_called_worse("all", size, found, asked.quiet)
+
+
+def _called_worse(here: World, errors: "pd.Series[float]", size: int, quiet: int, chance: np.random.Generator) -> int:
+    """Return how many of ``quiet`` windows a new reference calls worse."""
+    usual = errors.sample(here.reference_rows, random_state=chance)
+    windows = (errors.sample(size, random_state=chance) for _ in range(quiet))
+    return sum(worse_than(usual, one).status is Status.DEGRADED for one in windows)
+
+
+def _print_called_worse(name: str, size: int, alarms: list[int], quiet: int) -> None:
+    windows = quiet * len(alarms)
+    low, high = stats.binomtest(sum(alarms), windows).proportion_ci(method="wilson")
+    print(
+        f"| {name} | {size:,} | {windows:,} | {sum(alarms) / windows:.2%} | {low:.2%} – {high:.2%} "
+        f"| {max(alarms)} of {quiet} |",
+        flush=True,
+    )
+
+
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tune", action="store_true", help="draw the families that thresholds are chosen on")
@@ -67,6 +111,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--quiet", type=int, default=40, help="quiet windows of each world and size")
     parser.add_argument("--each", type=int, default=6, help="windows of each plant, world and size")
     parser.add_argument("--ramps", type=int, default=2, help="ramps of each world and size")
+    parser.add_argument("--references", type=int, default=0, help="only this: labels in, so many references of each")
     parser.add_argument("--by-family", action="store_true")
     parser.add_argument("--out", type=Path, help="write every window's answer here")
     parser.add_argument(

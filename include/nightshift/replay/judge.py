@@ -89,15 +89,24 @@ class Judge:
             sentence = f"{len(labels)} labels for {len(rows)} rows with their predictions: performance is not judged"
             return [Check("labels", Status.UNKNOWN, "target", sentence, len(labels), len(rows), len(rows))]
         errors = _errors(rows, labels.set_axis(rows.index), self.schema)
-        if len(errors) < ROWS_MIN:
-            return []
-        variance = max(float(errors.var()), float(self.errors.var())) / len(errors)
-        variance += float(self.errors.var()) / len(self.errors)
-        allowed = float(self.errors.mean()) + WORSE_DEVIATIONS * math.sqrt(variance)
-        found = float(errors.mean())
-        status = Status.DEGRADED if found > allowed else Status.HEALTHY
-        sentence = f"the mean error is {found:.4g}, allowed {allowed:.4g}"
-        return [Check("performance", status, "performance", sentence, found, allowed, len(errors))]
+        return [worse_than(self.errors, errors)] if len(errors) >= ROWS_MIN else []
+
+
+def worse_than(usual: "pd.Series[float]", errors: "pd.Series[float]") -> Check:
+    """Return whether a window's ``errors``, one for each row, are larger than the reference's by more than chance.
+
+    Welch's comparison of two means, but with the larger of the two variances for
+    the window: few rows without an error have none. Both need two rows or more.
+
+    >>> worse_than(pd.Series([0.0, 1.0] * 500), pd.Series([1.0] * 90 + [0.0] * 10)).sentence
+    'the mean error is 0.9, allowed 0.6574'
+    """
+    variance = max(float(errors.var()), float(usual.var())) / len(errors) + float(usual.var()) / len(usual)
+    allowed = float(usual.mean()) + WORSE_DEVIATIONS * math.sqrt(variance)
+    found = float(errors.mean())
+    status = Status.DEGRADED if found > allowed else Status.HEALTHY
+    sentence = f"the mean error is {found:.4g}, allowed {allowed:.4g}"
+    return Check("performance", status, "performance", sentence, found, allowed, len(errors))
 
 
 def entry(schema: Schema, checks: list[Check]) -> dict[str, Any]:
