@@ -128,15 +128,18 @@ class ModelPackage:
     def predict_each(self, matrices: Sequence[Matrix]) -> list[Outputs]:
         """Return the answers to each of several matrices, to the bit what :meth:`predict_encoded` says of it alone.
 
-        Small ones share calls of the model: what a call costs besides its rows
-        is as much as several rows.
+        They share calls of the model, small ones with small ones and large with
+        large: what a call costs besides its rows is as much as several rows.
         """
-        answers: list[Outputs] = []
+        answers: dict[int, Outputs] = {}
         for group in _groups(matrices):
-            outputs = self.predict_encoded(group[0] if len(group) == 1 else np.concatenate(group))
-            ends = np.cumsum([len(matrix) for matrix in group])
-            answers += np.split(outputs, ends[:-1]) if len(group) > 1 else [outputs]
-        return answers
+            if len(group) == 1:
+                answers[group[0]] = self.predict_encoded(matrices[group[0]])
+                continue
+            outputs = self.predict_encoded(np.concatenate([matrices[place] for place in group]))
+            ends = np.cumsum([len(matrices[place]) for place in group])
+            answers.update(zip(group, np.split(outputs, ends[:-1]), strict=True))
+        return [answers[place] for place in range(len(matrices))]
 
     def warm(self) -> None:
         """Load XGBoost now, so that no caller with many rows waits two seconds for it."""
@@ -154,15 +157,20 @@ class ModelPackage:
         return runtime
 
 
-def _groups(matrices: Sequence[Matrix]) -> Iterator[list[Matrix]]:
-    """Yield runs of matrices that have fewer rows together than are asked of XGBoost; larger ones are alone."""
-    group: list[Matrix] = []
+def _groups(matrices: Sequence[Matrix]) -> Iterator[list[int]]:
+    """Yield the places of matrices that are asked together: all large ones, and small ones that stay small together."""
+    large = [place for place, matrix in enumerate(matrices) if len(matrix) >= MANY_ROWS]
+    if large:
+        yield large
+    group: list[int] = []
     rows = 0
-    for matrix in matrices:
+    for place, matrix in enumerate(matrices):
+        if len(matrix) >= MANY_ROWS:
+            continue
         if group and rows + len(matrix) >= MANY_ROWS:
             yield group
             group, rows = [], 0
-        group.append(matrix)
+        group.append(place)
         rows += len(matrix)
     if group:
         yield group
