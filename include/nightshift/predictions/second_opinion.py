@@ -141,7 +141,7 @@ class Opinion:
         chance = np.random.default_rng(seed)
         known = known.iloc[chance.permutation(len(known))[:LEARN_ROWS]]
         levels = {name: _levels(known[name]) for name, kind in kinds.items() if kind == "categorical"}
-        classes = () if task == "regression" else tuple(sorted(known["target"].map(_name).unique()))
+        classes = () if task == "regression" else tuple(sorted(set(_named(known["target"]))))
         if task != "regression" and len(classes) < 2:
             return None
         own = cls(task, kinds, levels, classes, NO_TREES, None, 0.0, 0.0, 0.0, 0.0)
@@ -199,10 +199,9 @@ class Opinion:
     def expected(self, rows: pd.DataFrame, matrix: Floats) -> Floats:
         """Return the error that is expected of each row's answer: its size, or how probably it is a wrong class."""
         if self.spread is not None:
-            away = pd.to_numeric(rows["prediction"], errors="coerce").to_numpy(dtype=float) - self.expect(matrix)
+            away = _floats(rows["prediction"]) - self.expect(matrix)
             return _folded(away, np.maximum(self.spread(matrix), 1e-12) * np.sqrt(np.pi / 2))
-        places = {name: place for place, name in enumerate(self.classes)}
-        said = np.array([places.get(name, -1) for name in rows["prediction"].map(_name)])
+        said = pd.Index(self.classes).get_indexer(pd.Index(_named(rows["prediction"])))
         chances = self.expect(matrix)
         if chances.ndim == 1:
             chances = np.stack([1 - chances, chances], axis=1)
@@ -214,26 +213,25 @@ class Opinion:
         if self.task == "regression":
             sizes: Floats = np.abs(rows["prediction"].to_numpy(dtype=float) - rows["target"].to_numpy(dtype=float))
             return sizes
-        said, truly = (rows[name].map(_name).to_numpy(dtype=object) for name in ("prediction", "target"))
+        said, truly = (_named(rows[name]) for name in ("prediction", "target"))
         return np.array(said != truly, dtype=np.float64)
 
     def matrix(self, rows: pd.DataFrame) -> Floats:
         """Return inputs and answers as numbers: (rows, columns and answers), NaN where there is none."""
-        parts = [self._column(rows, name) for name in self.kinds]
-        answers = [name for name in self._answers() if name in rows]
-        parts += [pd.to_numeric(rows[name], errors="coerce").to_numpy(dtype=float) for name in answers]
-        parts += [np.full(len(rows), np.nan)] * (len(self._answers()) - len(answers))
-        found = np.stack(parts, axis=1).astype(float)
+        given: dict[Any, pd.Series[Any]] = dict(rows.items())
+        answers = [name for name in self._answers() if name in given]
+        found = np.full((len(rows), len(self.kinds) + len(self._answers())), np.nan)
+        for place, name in enumerate((*self.kinds, *answers)):
+            if name in given:
+                found[:, place] = self._column(given[name], name)
         found[~np.isfinite(found)] = np.nan
         return found
 
-    def _column(self, rows: pd.DataFrame, name: str) -> Floats:
-        if name not in rows:
-            return np.full(len(rows), np.nan)
-        if self.kinds[name] == "categorical":
+    def _column(self, values: "pd.Series[Any]", name: str) -> Floats:
+        if self.kinds.get(name) == "categorical":
             places = {level: place for place, level in enumerate(self.levels[name])}
-            return rows[name].astype(object).map(places).to_numpy(dtype=float)
-        return pd.to_numeric(rows[name], errors="coerce").to_numpy(dtype=float)
+            return values.astype(object).map(places).to_numpy(dtype=float)
+        return _floats(values)
 
     def _answers(self) -> Sequence[str]:
         if self.task == "regression":
@@ -266,7 +264,7 @@ class Opinion:
     def _truth(self, rows: pd.DataFrame) -> npt.NDArray[Any]:
         if self.task == "regression":
             return rows["target"].to_numpy(dtype=float)
-        return rows["target"].map(_name).map({name: place for place, name in enumerate(self.classes)}).to_numpy()
+        return pd.Index(self.classes).get_indexer(pd.Index(_named(rows["target"])))
 
 
 def _levels(values: "pd.Series[Any]") -> tuple[Any, ...]:
@@ -286,6 +284,21 @@ def _folded(away: Floats, deviation: Floats) -> Floats:
     """Return the mean size of a normal number with this mean and deviation."""
     ratio = away / deviation
     return deviation * np.sqrt(2 / np.pi) * np.exp(-(ratio**2) / 2) + away * (1 - 2 * special.ndtr(-ratio))
+
+
+def _floats(values: "pd.Series[Any]") -> Floats:
+    """Return a column as numbers, NaN for what is none."""
+    plain = isinstance(values.dtype, np.dtype) and values.dtype.kind in "fiub"
+    return (values if plain else pd.to_numeric(values, errors="coerce")).to_numpy(dtype=float)
+
+
+def _named(values: "pd.Series[Any]") -> npt.NDArray[np.object_]:
+    """Return each row's class by its name; see :func:`_name`."""
+    try:
+        codes, found = pd.factorize(values, use_na_sentinel=False)
+    except TypeError:  # lists have no hash
+        return values.map(_name).to_numpy(dtype=object)
+    return np.array([_name(value) for value in found], dtype=object)[codes]
 
 
 def _name(value: Any) -> str:

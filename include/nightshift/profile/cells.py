@@ -139,13 +139,7 @@ def name_of(value: Any) -> str:
 
 def _nulls(values: np.ndarray) -> np.ndarray:
     """Return which objects are null; a list is not, whatever it holds."""
-    return np.array(
-        [value is None or value is pd.NaT or value is pd.NA or _is_nan(value) for value in values], dtype=bool
-    )
-
-
-def _is_nan(value: Any) -> bool:
-    return isinstance(value, Real | Decimal) and bool(value != value)
+    return np.asarray(pd.isna(values), dtype=bool)
 
 
 def _as_float(value: Any) -> float:

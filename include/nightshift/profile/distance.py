@@ -7,12 +7,12 @@ from nightshift.profile.movement import Movement
 from nightshift.spec import Kind
 
 
-def psi(reference: FeatureProfile, current: FeatureProfile) -> float:
+def psi(reference: FeatureProfile, current: FeatureProfile, moved: Movement | None = None) -> float:
     """Population stability index between two profiles of one column, missing values being a bin of their own.
 
     Neighbouring bins are joined until a window of this size can fill them, and
     half a count is added to each, so that an empty one weighs little and the
-    result is always finite.
+    result is always finite. Whoever knows what ``moved`` between the two gives it.
 
     Returns
     -------
@@ -35,7 +35,7 @@ def psi(reference: FeatureProfile, current: FeatureProfile) -> float:
     >>> psi(same, same)
     0.0
     """
-    before, now = _shares(Movement.of(reference, current), reference, current)
+    before, now = _shares(moved or Movement.of(reference, current), reference, current)
     return _psi(before, now)
 
 
@@ -86,7 +86,8 @@ def _wasserstein(reference: FeatureProfile, current: FeatureProfile) -> float:
     if not reference.known or not current.known or not reference.deviation:
         return 0.0
     ends = [end for one in (reference, current) for end in (one.lowest, one.highest) if end is not None]
-    points = np.unique([*ends, *(edge for edge in reference.edges if min(ends) < edge < max(ends))])
+    edges = np.array(reference.edges)
+    points = np.unique(np.concatenate((ends, edges[(edges > min(ends)) & (edges < max(ends))])))
     gaps = [np.interp(points, *_below(one)) for one in (reference, current)]
     difference = np.abs(gaps[1] - gaps[0])
     return float(np.trapezoid(difference, points) / reference.deviation)

@@ -157,15 +157,22 @@ class FeatureProfile:
         >>> FeatureProfile.of([1.0, 2.0, 2.0, 2.0, 9.0], Kind.NUMERIC).quantile(0.5)
         2.0
         """
+        return float(self.quantiles(np.array([share]))[0]) if self.lowest is not None else None
+
+    def quantiles(self, shares: np.ndarray) -> np.ndarray:
+        """Return :meth:`quantile` of each of ``shares``; NaN throughout if there are no numbers."""
         if self.lowest is None or self.highest is None:
-            return None
-        rank, ends = share * self.known, np.cumsum(self.bins)
-        place = min(int(np.searchsorted(ends, rank)), len(self.bins) - 1)
-        left = max(self.edges[place - 1], self.lowest) if place else self.lowest
-        right = min(self.edges[place], self.highest) if place < len(self.edges) else self.highest
-        inside, at_edge = rank - (ends[place] - self.bins[place]), self.counts.get(repr(left), 0)
-        rest = self.bins[place] - at_edge
-        return float(left + (right - left) * max(inside - at_edge, 0.0) / rest) if rest > 0 else float(left)
+            return np.full(len(shares), np.nan)
+        bins, inner = np.array(self.bins), np.array(self.edges)
+        ranks, ends = shares * self.known, np.cumsum(bins)
+        places = np.minimum(np.searchsorted(ends, ranks), len(bins) - 1)
+        lefts = np.maximum(np.concatenate(([self.lowest], inner)), self.lowest)
+        rights = np.minimum(np.concatenate((inner, [self.highest])), self.highest)
+        at_edge = np.array([self.counts.get(repr(left), 0) for left in lefts.tolist()])
+        inside = np.maximum(ranks - (ends - bins)[places] - at_edge[places], 0.0)
+        rest, left, right = (bins - at_edge)[places], lefts[places], rights[places]
+        found: np.ndarray = left + np.divide((right - left) * inside, rest, out=np.zeros(len(shares)), where=rest > 0)
+        return found
 
     def merge(self, other: Self) -> Self:
         """Return the profile of both columns together.

@@ -65,11 +65,10 @@ class Movement:
             return {}
         if self.kind is Kind.CATEGORICAL:
             return {"name": self._loudest(), "mix": self._mix()}
-        return {
-            "location": self._mean(scores.location(self.before + self.now)),
-            "spread": self._mean(scores.spread(self.before + self.now)),
-            "mix": self._mix(),
-        }
+        pooled = self.before + self.now
+        location = scores.location(pooled)
+        spread = scores.spread(pooled, beside=location)
+        return {"location": self._mean(location), "spread": self._mean(spread), "mix": self._mix()}
 
     def _mean(self, score: np.ndarray) -> Measure:
         """Compare the mean score of both; the bins of both together are what chance would draw from."""

@@ -27,9 +27,12 @@ def location(counts: np.ndarray) -> np.ndarray:
     return _centred(special.ndtri(ranks(counts)), counts)
 
 
-def spread(counts: np.ndarray) -> np.ndarray:
-    """Return squared normal scores, of mean 0 and uncorrelated with :func:`location` over the counted rows."""
-    first = location(counts)
+def spread(counts: np.ndarray, *, beside: np.ndarray | None = None) -> np.ndarray:
+    """Return squared normal scores, of mean 0 and uncorrelated with :func:`location` over the counted rows.
+
+    Whoever has those already gives them as ``beside``.
+    """
+    first = location(counts) if beside is None else beside
     second = _centred(first**2, counts)
     weight = counts @ first**2
     return second - (counts @ (first * second) / weight) * first if weight else second

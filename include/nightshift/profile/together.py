@@ -6,9 +6,9 @@ should not have; a column whose *bond* is off is no longer foretold as well,
 even if it looks the same on its own.
 """
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
 from typing import Self
 
 import numpy as np
@@ -30,6 +30,7 @@ RIDGE = 1e-3
 BINNED = 300
 GROUPS = 10
 WEIGHT_MAX = 0.9
+LESSONS = 8
 CLEAR = 2.5
 """Deviations below which the normal law is good enough, and much quicker."""
 
@@ -82,18 +83,16 @@ class Bonds:
         if len(window) < ROWS_MIN or len(names) < 2:
             return {}
         rows, known = _read(window, self.tables)
-        pulls, before = self._learned_by_all if len(names) == len(self.tables) else self._learned(names)
-        now, found = rows @ np.array(list(pulls.values())).reshape(-1, rows.shape[1]).T, {}
-        for place, name in enumerate(pulls):
-            own, there, here = self.where[name].start, self.known[name], known[name]
+        lesson = self._lessons(tuple(names))
+        now, found = rows @ lesson.matrix, {}
+        for place, name in enumerate(lesson.names):
+            own, here = self.where[name].start, known[name]
             if here.sum() >= ROWS_MIN and (of is None or name in of):
-                edges, alike = self._alike[name]
-                alike_now = np.searchsorted(edges, rows[here, own], side="right")
-                found[name] = _measures(before[there, place], now[here, place], alike, alike_now)
+                found[name] = lesson.left(place).measures(now[here, place], rows[here, own])
         return found
 
     @cached_property
-    def _alike(self) -> Mapping[str, tuple[np.ndarray, np.ndarray]]:
+    def alike(self) -> Mapping[str, tuple[np.ndarray, np.ndarray]]:
         """By column, edges that part like values, and where the reference's rows are.
 
         A rainy week is not another bond because rain is hard to foretell.
@@ -107,14 +106,15 @@ class Bonds:
         return found
 
     @cached_property
-    def _learned_by_all(self) -> tuple[Mapping[str, np.ndarray], np.ndarray]:
-        return self._learned(list(self.tables))
+    def _lessons(self) -> Callable[[tuple[str, ...]], "_Lesson"]:
+        """:meth:`_learned`, which remembers: most windows ask all columns, and a sick one the same few again."""
+        return lru_cache(LESSONS)(self._learned)
 
-    def _learned(self, names: Collection[str]) -> tuple[Mapping[str, np.ndarray], np.ndarray]:
-        """Return the pulls of ``names``, and what they leave of the reference's rows: (rows, pulls)."""
+    def _learned(self, names: tuple[str, ...]) -> "_Lesson":
+        """Return what ``names`` say of each other."""
         pulls = self._pulls(names)
-        left = self.rows @ np.array(list(pulls.values())).reshape(-1, self.rows.shape[1]).T
-        return pulls, self._unlearned(names, left)
+        matrix = np.array(list(pulls.values())).reshape(-1, self.rows.shape[1]).T
+        return _Lesson(self, tuple(pulls), matrix, self._unlearned(names, self.rows @ matrix))
 
     def _unlearned(self, names: Collection[str], left: np.ndarray) -> np.ndarray:
         """Return what is left of each of the reference's rows as if the others had been learned without that row.
@@ -155,26 +155,75 @@ class Bonds:
         return found
 
 
-def _measures(before: np.ndarray, now: np.ndarray, alike: np.ndarray, alike_now: np.ndarray) -> dict[str, Measure]:
-    """Return how what the others leave of a column moved: its mean, and its square beside that of like values."""
-    missed, missed_now = (before - before.mean()) ** 2, (now - before.mean()) ** 2
-    usual = np.bincount(alike, missed) / np.maximum(np.bincount(alike), 1)
-    return {"level": _measure(before, now), "bond": _measure(missed - usual[alike], missed_now - usual[alike_now])}
+@dataclass(frozen=True)
+class _Lesson:
+    """What columns say of each other: what to multiply rows with, and what that leaves of the reference's rows.
+
+    ``matrix`` is (scores, names), ``rest`` is (the reference's rows, names).
+    """
+
+    bonds: Bonds
+    names: tuple[str, ...]
+    matrix: np.ndarray
+    rest: np.ndarray
+    _left: dict[int, "_Left"] = field(default_factory=dict)
+
+    def left(self, place: int) -> "_Left":
+        """Return what is left of one column; windows share it."""
+        if place not in self._left:
+            name = self.names[place]
+            self._left[place] = _Left.of(self.rest[self.bonds.known[name], place], *self.bonds.alike[name])
+        return self._left[place]
 
 
-def _measure(before: np.ndarray, now: np.ndarray) -> Measure:
-    """Compare two means of what is left when the others were asked."""
-    pooled = np.concatenate((before, now))
-    deviation = float(before.std())
-    if deviation < 1e-9:
-        return Measure(0.0, 0.0, 1.0)
-    variance = 1 / len(before) + 1 / len(now)
-    shift = (float(now.mean()) - float(before.mean())) / deviation
-    tail = 2 * float(special.ndtr(-abs(shift) / np.sqrt(variance)))
-    if abs(shift) > CLEAR * np.sqrt(variance):
-        shares, levels = _binned(pooled)
-        tail = mean_tail(shares, levels, float(now.mean() - pooled.mean()), len(now) * len(pooled) / len(before))
-    return Measure(shift, variance, tail)
+@dataclass(frozen=True)
+class _Left:
+    """What the others leave of one column: its mean, and its square beside the ``usual`` one of like values."""
+
+    level: "_Sample"
+    bond: "_Sample"
+    edges: np.ndarray
+    usual: np.ndarray
+
+    @classmethod
+    def of(cls, rest: np.ndarray, edges: np.ndarray, alike: np.ndarray) -> Self:
+        level = _Sample.of(rest)
+        missed = (rest - level.mean) ** 2
+        usual = np.bincount(alike, missed) / np.maximum(np.bincount(alike), 1)
+        return cls(level, _Sample.of(missed - usual[alike]), edges, usual)
+
+    def measures(self, now: np.ndarray, values: np.ndarray) -> dict[str, Measure]:
+        """Return how both moved, given what is left of a window's rows and the column's own scores there."""
+        usual = self.usual[np.searchsorted(self.edges, values, side="right")]
+        return {"level": self.level.measure(now), "bond": self.bond.measure((now - self.level.mean) ** 2 - usual)}
+
+
+@dataclass(frozen=True)
+class _Sample:
+    """Numbers, and what chance makes of others like them."""
+
+    values: np.ndarray
+    mean: float
+    deviation: float
+
+    @classmethod
+    def of(cls, values: np.ndarray) -> Self:
+        """Return the sample of some numbers; of none, one that says nothing."""
+        return cls(values, float(values.mean()), float(values.std())) if len(values) else cls(values, 0.0, 0.0)
+
+    def measure(self, now: np.ndarray) -> Measure:
+        """Compare the mean of ``now`` with that of the sample."""
+        if self.deviation < 1e-9:
+            return Measure(0.0, 0.0, 1.0)
+        variance = 1 / len(self.values) + 1 / len(now)
+        shift = (float(now.mean()) - self.mean) / self.deviation
+        tail = 2 * float(special.ndtr(-abs(shift) / np.sqrt(variance)))
+        if abs(shift) > CLEAR * np.sqrt(variance):
+            pooled = np.concatenate((self.values, now))
+            shares, levels = _binned(pooled)
+            rows = len(now) * len(pooled) / len(self.values)
+            tail = mean_tail(shares, levels, float(now.mean() - pooled.mean()), rows)
+        return Measure(shift, variance, tail)
 
 
 def _binned(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

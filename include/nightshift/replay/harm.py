@@ -96,10 +96,7 @@ def _put_back(before: FeatureProfile, now: "pd.Series[float]") -> "pd.Series[flo
     """Return each number's place among the window's as the reference's number in that place."""
     ranks = pd.to_numeric(now, errors="coerce").rank(pct=True)
     grid = np.linspace(0, 1, QUANTILES)
-    values = [before.quantile(share) for share in grid]
-    if values[0] is None:
-        return ranks * np.nan
-    return pd.Series(np.interp(ranks, grid, np.array(values, dtype=float)), index=now.index).where(ranks.notna())
+    return pd.Series(np.interp(ranks, grid, before.quantiles(grid)), index=now.index).where(ranks.notna())
 
 
 def _unbelieved(before: FeatureProfile, rows: pd.DataFrame, name: str, finding: str) -> npt.NDArray[np.bool_]:
