@@ -5,6 +5,7 @@ BIN := .venv/bin
 export UV_CACHE_DIR := $(CURDIR)/.venv/cache
 INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --compile-bytecode
 COMPILE := UV_NO_CONFIG=1 $(BIN)/uv pip compile --quiet --upgrade --no-annotate --generate-hashes --python-version 3.11 --custom-compile-command "make lock"
+UNIT := $(BIN)/python -m pytest tests/unit --numprocesses=auto --maxprocesses=4
 SETUP := .venv/.installed
 SETUP_DEV := .venv/.installed-dev
 
@@ -43,7 +44,8 @@ status: $(SETUP)  ## Show what runs, and how the models are
 	@$(BIN)/nightshift status
 
 test: $(SETUP_DEV)  ## Run all tests (under 20 minutes on two cores)
-	@$(BIN)/python -m pytest
+	@# unit tests share the cores; the others start servers and hold a load, and have the machine to themselves
+	@failed=0; $(UNIT) || failed=1; $(BIN)/python -m pytest --ignore=tests/unit || failed=1; exit $$failed
 
 stress: $(SETUP_DEV)  ## Run the long forms of the stress tests
 	@NIGHTSHIFT_TEST_LONG=1 $(BIN)/python -m pytest tests/stress tests/load
@@ -54,7 +56,7 @@ check: $(SETUP_DEV)  ## Format, lint, types, import contracts, specs, unit tests
 	@$(BIN)/mypy
 	@PYTHONPATH=plugins $(BIN)/lint-imports --no-cache
 	@$(BIN)/nightshift check --specs
-	@$(BIN)/python -m pytest tests/unit -q
+	@$(UNIT) -q
 
 bench: $(SETUP_DEV)  ## Measure against peers and bare floors
 	@for file in benchmarks/[a-z]*.py; do $(BIN)/python $$file || exit 1; done

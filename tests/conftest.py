@@ -29,6 +29,7 @@ os.environ |= {
     "NO_PROXY": "127.0.0.1,localhost",
 }
 os.environ.pop("AIRFLOW_CONFIG", None)
+os.environ.pop("COLUMNS", None)  # tables are as wide as in a pipe
 
 # a law that fails, fails for everybody: the same examples each time, and no clock on a busy machine
 settings.register_profile("steady", derandomize=True, database=None, deadline=None, max_examples=50)

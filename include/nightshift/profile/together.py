@@ -180,17 +180,17 @@ class _Lesson:
 class _Left:
     """What the others leave of one column: its mean, and its square beside the ``usual`` one of like values."""
 
-    level: "_Sample"
-    bond: "_Sample"
+    level: "_Numbers"
+    bond: "_Numbers"
     edges: np.ndarray
     usual: np.ndarray
 
     @classmethod
     def of(cls, rest: np.ndarray, edges: np.ndarray, alike: np.ndarray) -> Self:
-        level = _Sample.of(rest)
+        level = _Numbers.of(rest)
         missed = (rest - level.mean) ** 2
         usual = np.bincount(alike, missed) / np.maximum(np.bincount(alike), 1)
-        return cls(level, _Sample.of(missed - usual[alike]), edges, usual)
+        return cls(level, _Numbers.of(missed - usual[alike]), edges, usual)
 
     def measures(self, now: np.ndarray, values: np.ndarray) -> dict[str, Measure]:
         """Return how both moved, given what is left of a window's rows and the column's own scores there."""
@@ -199,7 +199,7 @@ class _Left:
 
 
 @dataclass(frozen=True)
-class _Sample:
+class _Numbers:
     """Numbers, and what chance makes of others like them."""
 
     values: np.ndarray
@@ -208,11 +208,11 @@ class _Sample:
 
     @classmethod
     def of(cls, values: np.ndarray) -> Self:
-        """Return the sample of some numbers; of none, one that says nothing."""
+        """Return what is known of some numbers; of none, nothing is said."""
         return cls(values, float(values.mean()), float(values.std())) if len(values) else cls(values, 0.0, 0.0)
 
     def measure(self, now: np.ndarray) -> Measure:
-        """Compare the mean of ``now`` with that of the sample."""
+        """Compare the mean of ``now`` with theirs."""
         if self.deviation < 1e-9:
             return Measure(0.0, 0.0, 1.0)
         variance = 1 / len(self.values) + 1 / len(now)
