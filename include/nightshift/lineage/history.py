@@ -29,7 +29,7 @@ RACES = (
     "incorrect old value",
     "stale info",
 )
-"""How git says that somebody else's push came first."""
+"""How git says that somebody else was faster to move the branch."""
 OWN_HABITS = """\
 [core]
 	hooksPath = hooks
@@ -77,7 +77,9 @@ class History:
         self._make_mirror()
         try:
             with FileLock(f"{self._mirror}.lock", timeout=LOCK_SECONDS):
-                fetched = git(*FETCH, "--", self.url, f"{BRANCH}:{BRANCH}", where=self._mirror)
+                fetched = self._fetch()
+                if any(sign in fetched.complaint for sign in RACES):
+                    fetched = self._fetch()  # the git of a killed process was at it, and holds no lock of ours
         except Timeout as error:
             raise DataRegistryBusyError(
                 f"{self._mirror}.lock was held for {LOCK_SECONDS:.0f} s by another process; try again"
@@ -161,6 +163,9 @@ class History:
             self._last_refusal = " ".join(said.split())[-400:]
             return False
         raise UnavailableError(f"the data registry {self.url} cannot be written: {pushed.complaint}")
+
+    def _fetch(self) -> Answer:
+        return git(*FETCH, "--", self.url, f"{BRANCH}:{BRANCH}", where=self._mirror)
 
     def _make_mirror(self) -> None:
         if not (self._mirror / "HEAD").exists():

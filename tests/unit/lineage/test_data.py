@@ -1,4 +1,6 @@
 import json
+import os
+import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -523,6 +525,30 @@ def test_a_writer_that_always_comes_second_gives_up_and_says_so(tmp_path: Path) 
 
     hook.unlink()
     assert registry.append("model", tmp_path / "new", "first").files == 1
+
+
+FIRST_FETCH_IS_OUTRUN = """#!/bin/sh
+case " $* " in *" fetch "*)
+  if mkdir {once} 2>/dev/null; then
+    echo "error: cannot lock ref 'refs/heads/main': is at b but expected a" >&2
+    exit 1
+  fi
+esac
+exec {git} "$@"
+"""
+
+
+def test_the_git_of_a_killed_process_may_still_be_at_the_mirror(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry, version, _ = a_published_file(tmp_path)
+    once, outrun = tmp_path / "once", tmp_path / "bin" / "git"
+    write_files(outrun.parent, {"git": FIRST_FETCH_IS_OUTRUN.format(once=once, git=shutil.which("git"))})
+    outrun.chmod(0o755)
+    monkeypatch.setenv("PATH", str(outrun.parent), prepend=os.pathsep)
+
+    assert registry.version("model") == version
+    assert once.exists(), "nobody was outrun"
 
 
 def test_locks_that_a_killed_process_left_hold_nobody_up(tmp_path: Path) -> None:
