@@ -43,8 +43,8 @@ down: $(SETUP)  ## Stop them
 status: $(SETUP)  ## Show what runs, and how the models are
 	@$(BIN)/nightshift status
 
+# unit tests share the cores; the others start servers and hold a load, and have the machine to themselves
 test: $(SETUP_DEV)  ## Run all tests (under 20 minutes on two cores)
-	@# unit tests share the cores; the others start servers and hold a load, and have the machine to themselves
 	@failed=0; $(UNIT) || failed=1; $(BIN)/python -m pytest --ignore=tests/unit || failed=1; exit $$failed
 
 stress: $(SETUP_DEV)  ## Run the long forms of the stress tests

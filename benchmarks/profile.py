@@ -109,7 +109,7 @@ first, second = (Path(one) for one in path.split(","))
 begin()
 one, other = (Profile.from_json(read_json(file)) for file in (first, second))
 alike = {name: 1 / len(one.columns) for name in one.columns}
-end(moved=len(compare(one, other, importance=alike, limits=Limits()).to_json()["columns"]))
+end(moved=len(compare(one, other, importance=alike, limits=Limits()).columns))
 """
 NANNYML = """
 import pandas as pd, nannyml

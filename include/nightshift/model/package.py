@@ -159,21 +159,19 @@ class ModelPackage:
 
 def _groups(matrices: Sequence[Matrix]) -> Iterator[list[int]]:
     """Yield the places of matrices that are asked together: all large ones, and small ones that stay small together."""
-    large = [place for place, matrix in enumerate(matrices) if len(matrix) >= MANY_ROWS]
-    if large:
-        yield large
+    large: list[int] = []
     group: list[int] = []
     rows = 0
     for place, matrix in enumerate(matrices):
         if len(matrix) >= MANY_ROWS:
+            large.append(place)
             continue
         if group and rows + len(matrix) >= MANY_ROWS:
             yield group
             group, rows = [], 0
         group.append(place)
         rows += len(matrix)
-    if group:
-        yield group
+    yield from (one for one in (large, group) if one)
 
 
 def open_package(folder: Path, *, policy: Policy = "compatible") -> ModelPackage:

@@ -199,7 +199,7 @@ class Opinion:
     def expected(self, rows: pd.DataFrame, matrix: Floats) -> Floats:
         """Return the error that is expected of each row's answer: its size, or how probably it is a wrong class."""
         if self.spread is not None:
-            away = _floats(rows["prediction"]) - self.expect(matrix)
+            away = pd.to_numeric(rows["prediction"], errors="coerce").to_numpy(dtype=float) - self.expect(matrix)
             return _folded(away, np.maximum(self.spread(matrix), 1e-12) * np.sqrt(np.pi / 2))
         said = pd.Index(self.classes).get_indexer(pd.Index(_named(rows["prediction"])))
         chances = self.expect(matrix)
@@ -218,20 +218,21 @@ class Opinion:
 
     def matrix(self, rows: pd.DataFrame) -> Floats:
         """Return inputs and answers as numbers: (rows, columns and answers), NaN where there is none."""
-        given: dict[Any, pd.Series[Any]] = dict(rows.items())
-        answers = [name for name in self._answers() if name in given]
-        found = np.full((len(rows), len(self.kinds) + len(self._answers())), np.nan)
-        for place, name in enumerate((*self.kinds, *answers)):
-            if name in given:
-                found[:, place] = self._column(given[name], name)
+        parts = [self._column(rows, name) for name in self.kinds]
+        answers = [name for name in self._answers() if name in rows]
+        parts += [pd.to_numeric(rows[name], errors="coerce").to_numpy(dtype=float) for name in answers]
+        parts += [np.full(len(rows), np.nan)] * (len(self._answers()) - len(answers))
+        found = np.stack(parts, axis=1).astype(float)
         found[~np.isfinite(found)] = np.nan
         return found
 
-    def _column(self, values: "pd.Series[Any]", name: str) -> Floats:
-        if self.kinds.get(name) == "categorical":
+    def _column(self, rows: pd.DataFrame, name: str) -> Floats:
+        if name not in rows:
+            return np.full(len(rows), np.nan)
+        if self.kinds[name] == "categorical":
             places = {level: place for place, level in enumerate(self.levels[name])}
-            return values.astype(object).map(places).to_numpy(dtype=float)
-        return _floats(values)
+            return rows[name].astype(object).map(places).to_numpy(dtype=float)
+        return pd.to_numeric(rows[name], errors="coerce").to_numpy(dtype=float)
 
     def _answers(self) -> Sequence[str]:
         if self.task == "regression":
@@ -286,18 +287,11 @@ def _folded(away: Floats, deviation: Floats) -> Floats:
     return deviation * np.sqrt(2 / np.pi) * np.exp(-(ratio**2) / 2) + away * (1 - 2 * special.ndtr(-ratio))
 
 
-def _floats(values: "pd.Series[Any]") -> Floats:
-    """Return a column as numbers, NaN for what is none."""
-    plain = isinstance(values.dtype, np.dtype) and values.dtype.kind in "fiub"
-    return (values if plain else pd.to_numeric(values, errors="coerce")).to_numpy(dtype=float)
-
-
 def _named(values: "pd.Series[Any]") -> npt.NDArray[np.object_]:
     """Return each row's class by its name; see :func:`_name`."""
-    try:
-        codes, found = pd.factorize(values, use_na_sentinel=False)
-    except TypeError:  # lists have no hash
-        return values.map(_name).to_numpy(dtype=object)
+    if not isinstance(values.dtype, np.dtype) or values.dtype == object:
+        return values.map(_name).to_numpy(dtype=object)  # equal objects may have names of their own
+    codes, found = pd.factorize(values, use_na_sentinel=False)
     return np.array([_name(value) for value in found], dtype=object)[codes]
 
 

@@ -7,12 +7,12 @@ from nightshift.profile.movement import Movement
 from nightshift.spec import Kind
 
 
-def psi(reference: FeatureProfile, current: FeatureProfile, moved: Movement | None = None) -> float:
+def psi(reference: FeatureProfile, current: FeatureProfile) -> float:
     """Population stability index between two profiles of one column, missing values being a bin of their own.
 
     Neighbouring bins are joined until a window of this size can fill them, and
     half a count is added to each, so that an empty one weighs little and the
-    result is always finite. Whoever knows what ``moved`` between the two gives it.
+    result is always finite.
 
     Returns
     -------
@@ -35,7 +35,7 @@ def psi(reference: FeatureProfile, current: FeatureProfile, moved: Movement | No
     >>> psi(same, same)
     0.0
     """
-    before, now = _shares(moved or Movement.of(reference, current), reference, current)
+    before, now = _shares(Movement.of(reference, current), reference, current)
     return _psi(before, now)
 
 

@@ -159,23 +159,8 @@ def _pairs(question: Question, weights: Mapping[str, float]) -> dict[str, Pair]:
 
 
 def _drift(pair: Pair, weight: float, status: Status) -> FeatureDrift:
-    return FeatureDrift(pair.name, pair.psi, weight, status, _Others(pair))
-
-
-class _Others(Mapping[str, float]):
-    """What else than PSI tells how far a column moved; measured when somebody looks."""
-
-    def __init__(self, pair: Pair) -> None:
-        self._pair = pair
-
-    def __getitem__(self, name: str) -> float:
-        return self._pair.distances[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return (name for name in self._pair.distances if name != "psi")
-
-    def __len__(self) -> int:
-        return len(self._pair.distances) - 1
+    others = {name: size for name, size in pair.distances.items() if name != "psi"}
+    return FeatureDrift(pair.name, pair.distances["psi"], weight, status, others)
 
 
 def _volume(question: Question) -> Iterator[Check]:
@@ -223,7 +208,7 @@ def _column_checks(
 
 def _moved(mover: Mover, pair: Pair, weight: float, limits: Limits) -> Check:
     sentence = f"{mover.column} {_how(mover, pair)}"
-    moved = max(pair.psi, _as_psi(mover))
+    moved = max(pair.distances["psi"], _as_psi(mover))
     return _weighed("drift", mover, moved * weight, limits, sentence, pair.now.rows)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from nightshift.profile import shares
 from nightshift.profile.budget import FAULT_WEIGHTS
-from nightshift.profile.distance import distances, psi
+from nightshift.profile.distance import distances
 from nightshift.profile.feature import FeatureProfile
 from nightshift.profile.movement import Movement
 from nightshift.profile.shares import Share, Spike
@@ -59,13 +59,8 @@ class Pair:
         return Movement.of(self.before, self.now)
 
     @cached_property
-    def psi(self) -> float:
-        """How far the two are apart; see :func:`~nightshift.profile.distance.psi`."""
-        return psi(self.before, self.now, self.moved)
-
-    @cached_property
     def distances(self) -> Mapping[str, float]:
-        """The same by every name it has; dearer, and measured for who asks only."""
+        """How far the two are apart, by name."""
         return distances(self.before, self.now, self.moved)
 
     def check(self, name: str, sentence: str, share: Share, *, status: Status = Status.BROKEN) -> Check:

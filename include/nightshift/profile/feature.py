@@ -171,7 +171,9 @@ class FeatureProfile:
         at_edge = np.array([self.counts.get(repr(left), 0) for left in lefts.tolist()])
         inside = np.maximum(ranks - (ends - bins)[places] - at_edge[places], 0.0)
         rest, left, right = (bins - at_edge)[places], lefts[places], rights[places]
-        found: np.ndarray = left + np.divide((right - left) * inside, rest, out=np.zeros(len(shares)), where=rest > 0)
+        with np.errstate(over="ignore", invalid="ignore"):  # ends at both ends of what a float can be
+            added = np.divide((right - left) * inside, rest, out=np.zeros(len(shares)), where=rest > 0)
+        found: np.ndarray = left + added
         return found
 
     def merge(self, other: Self) -> Self:

@@ -6,9 +6,9 @@ should not have; a column whose *bond* is off is no longer foretold as well,
 even if it looks the same on its own.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Self
 
 import numpy as np
@@ -30,7 +30,8 @@ RIDGE = 1e-3
 BINNED = 300
 GROUPS = 10
 WEIGHT_MAX = 0.9
-LESSONS = 8
+LESSONS = 4
+"""So many sets of columns are remembered, each some three times the sampled rows' scores."""
 CLEAR = 2.5
 """Deviations below which the normal law is good enough, and much quicker."""
 
@@ -48,6 +49,7 @@ class Bonds:
     rows: np.ndarray
     known: Mapping[str, np.ndarray]
     gram: np.ndarray
+    _lessons: dict[tuple[str, ...], "_Lesson"] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def of(cls, reference: Profile) -> Self:
@@ -83,16 +85,17 @@ class Bonds:
         if len(window) < ROWS_MIN or len(names) < 2:
             return {}
         rows, known = _read(window, self.tables)
-        lesson = self._lessons(tuple(names))
+        lesson = self._lesson(tuple(names))
         now, found = rows @ lesson.matrix, {}
         for place, name in enumerate(lesson.names):
             own, here = self.where[name].start, known[name]
             if here.sum() >= ROWS_MIN and (of is None or name in of):
-                found[name] = lesson.left(place).measures(now[here, place], rows[here, own])
+                left = lesson.left(place, self.known[name], *self._alike[name])
+                found[name] = left.measures(now[here, place], rows[here, own])
         return found
 
     @cached_property
-    def alike(self) -> Mapping[str, tuple[np.ndarray, np.ndarray]]:
+    def _alike(self) -> Mapping[str, tuple[np.ndarray, np.ndarray]]:
         """By column, edges that part like values, and where the reference's rows are.
 
         A rainy week is not another bond because rain is hard to foretell.
@@ -105,16 +108,18 @@ class Bonds:
             found[name] = edges, np.searchsorted(edges, own, side="right")
         return found
 
-    @cached_property
-    def _lessons(self) -> Callable[[tuple[str, ...]], "_Lesson"]:
-        """:meth:`_learned`, which remembers: most windows ask all columns, and a sick one the same few again."""
-        return lru_cache(LESSONS)(self._learned)
+    def _lesson(self, names: tuple[str, ...]) -> "_Lesson":
+        """Return what ``names`` say of each other; most windows ask all columns, and a sick one the same few again."""
+        lesson = self._lessons.pop(names, None) or self._learned(names)
+        self._lessons[names] = lesson  # the last one asked is the last to be forgotten
+        if len(self._lessons) > LESSONS:
+            del self._lessons[next(iter(self._lessons))]
+        return lesson
 
     def _learned(self, names: tuple[str, ...]) -> "_Lesson":
-        """Return what ``names`` say of each other."""
         pulls = self._pulls(names)
         matrix = np.array(list(pulls.values())).reshape(-1, self.rows.shape[1]).T
-        return _Lesson(self, tuple(pulls), matrix, self._unlearned(names, self.rows @ matrix))
+        return _Lesson(tuple(pulls), matrix, self._unlearned(names, self.rows @ matrix))
 
     def _unlearned(self, names: Collection[str], left: np.ndarray) -> np.ndarray:
         """Return what is left of each of the reference's rows as if the others had been learned without that row.
@@ -162,17 +167,15 @@ class _Lesson:
     ``matrix`` is (scores, names), ``rest`` is (the reference's rows, names).
     """
 
-    bonds: Bonds
     names: tuple[str, ...]
     matrix: np.ndarray
     rest: np.ndarray
     _left: dict[int, "_Left"] = field(default_factory=dict)
 
-    def left(self, place: int) -> "_Left":
-        """Return what is left of one column; windows share it."""
+    def left(self, place: int, known: np.ndarray, edges: np.ndarray, alike: np.ndarray) -> "_Left":
+        """Return what is left of one column, in the rows that are ``known``; windows share it."""
         if place not in self._left:
-            name = self.names[place]
-            self._left[place] = _Left.of(self.rest[self.bonds.known[name], place], *self.bonds.alike[name])
+            self._left[place] = _Left.of(self.rest[known, place], edges, alike)
         return self._left[place]
 
 
@@ -208,8 +211,7 @@ class _Numbers:
 
     @classmethod
     def of(cls, values: np.ndarray) -> Self:
-        """Return what is known of some numbers; of none, nothing is said."""
-        return cls(values, float(values.mean()), float(values.std())) if len(values) else cls(values, 0.0, 0.0)
+        return cls(values, float(values.mean()), float(values.std()))
 
     def measure(self, now: np.ndarray) -> Measure:
         """Compare the mean of ``now`` with theirs."""
