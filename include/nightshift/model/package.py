@@ -137,8 +137,10 @@ class ModelPackage:
                 answers[group[0]] = self.predict_encoded(matrices[group[0]])
                 continue
             outputs = self.predict_encoded(np.concatenate([matrices[place] for place in group]))
-            ends = np.cumsum([len(matrices[place]) for place in group])
-            answers.update(zip(group, np.split(outputs, ends[:-1]), strict=True))
+            end = 0
+            for place in group:
+                start, end = end, end + len(matrices[place])
+                answers[place] = outputs[start:end]
         return [answers[place] for place in range(len(matrices))]
 
     def warm(self) -> None:
