@@ -5,8 +5,9 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from threading import Thread
+from typing import TypeVar
 
 from nightshift.errors import LogBusyError, PredictionLogError
 from nightshift.predictions.record import Columns
@@ -16,12 +17,17 @@ PENDING_BYTES_MAX = 64 * 1024 * 1024
 SYNC_SECONDS = 1.0
 GATHER_SECONDS = 0.0003
 """How long nobody new must have come until a write no longer waits for who was here a moment ago."""
+MOMENT_SECONDS = 0.002
+"""Who comes this soon after a write has ended waits for those who were in it."""
+PATIENCE_SECONDS = 0.001
+"""How long the event loop waits for the disk before it does something else."""
 PAUSE_SECONDS = 0.2
 """After a failed write the disk is left alone for this long; meanwhile the failure is the answer."""
 Frame = tuple[Columns, bytes]
 Then = Callable[[PredictionLogError | None], None]
 """Called once a frame is durable, with nothing, or with why it could not be made so."""
 Waiting = tuple[Columns, bytes, Then]
+Done = TypeVar("Done")
 log = logging.getLogger(__name__)
 
 
@@ -29,9 +35,9 @@ class GroupCommit:
     """Makes frames durable before their answers leave.
 
     Used from one event loop. Where every write waits for the disk, a thread
-    does it, so that a slow disk stops answers and not the door; where a write
-    only reaches the kernel's memory, handing it to a thread would cost more than
-    the write.
+    does it, so that a slow disk stops answers and not the door; a quick one is
+    waited for (:class:`_Disk`). Where a write only reaches the kernel's memory,
+    handing it to a thread would cost more than the write.
 
     Parameters
     ----------
@@ -50,6 +56,8 @@ class GroupCommit:
         self._pending_bytes = 0
         self._idle = asyncio.Event()
         self._idle.set()
+        self._known = 0
+        self._ended = 0.0
         self._failed_at = 0.0
         self._syncing: asyncio.TimerHandle | None = None
         self._disk = _Disk()
@@ -109,8 +117,9 @@ class GroupCommit:
         self._pending_bytes += len(data)
         if self._idle.is_set():
             self._idle.clear()
-            loop = asyncio.get_running_loop()
-            loop.call_soon(self._begin, loop)  # everybody who is ready in this turn comes along
+            now, loop = time.perf_counter(), asyncio.get_running_loop()
+            known = self._known if now - self._ended < MOMENT_SECONDS else 0
+            loop.call_soon(self._gather, loop, known, 1, now)  # everybody who is ready in this turn comes along
 
     async def close(self) -> None:
         """Wait for what is on its way, sync, and seal the segment."""
@@ -127,7 +136,8 @@ class GroupCommit:
     def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
         group, self._waiting = self._waiting, []
         if self._writer.sync == "answer":
-            self._disk.do(lambda: loop.call_soon_threadsafe(self._end, loop, group, self._store(group)))
+            self._known = len(group)
+            self._disk.finish(loop, partial(self._store, group), partial(self._end, loop, group))
         else:
             self._end(loop, group, self._store(group))
             if self._syncing is None:
@@ -153,8 +163,9 @@ class GroupCommit:
                 then(error)
             except Exception:  # one who fails to hear it keeps nobody else from hearing
                 log.exception("an answer was lost on its way, its record was not")
+        self._ended = time.perf_counter()
         if self._waiting:
-            self._gather(loop, len(group) + len(self._waiting), len(self._waiting), time.perf_counter())
+            self._gather(loop, len(group) + len(self._waiting), len(self._waiting), self._ended)
         else:
             self._idle.set()
 
@@ -195,10 +206,18 @@ def _settle(done: "asyncio.Future[None]", error: PredictionLogError | None) -> N
 
 
 class _Disk:
-    """A thread that waits for the disk, so that the event loop need not."""
+    """A thread that waits for the disk, so that the event loop need not.
+
+    For a disk that was quick the last time the loop waits all the same, and not
+    longer than :data:`PATIENCE_SECONDS`: to be called back takes longer than a
+    quick disk does, and while the loop stands still the thread need not wait for
+    the interpreter.
+    """
 
     def __init__(self) -> None:
         self._todo: SimpleQueue[Callable[[], object] | None] = SimpleQueue()
+        self._done: SimpleQueue[Callable[[], object]] = SimpleQueue()
+        self._is_quick = self._is_waited_for = True
         self._thread: Thread | None = None
 
     def do(self, work: Callable[[], object]) -> None:
@@ -208,11 +227,43 @@ class _Disk:
             self._thread.start()
         self._todo.put(work)
 
+    def finish(self, loop: asyncio.AbstractEventLoop, work: Callable[[], Done], then: Callable[[Done], object]) -> None:
+        """Do ``work``, which must not raise, and call ``then`` in the loop with what it returns, now or later.
+
+        One at a time: not again before ``then`` was called.
+        """
+        self._is_waited_for = self._is_quick
+        self.do(partial(self._finish, loop, work, then))
+        if not self._is_waited_for:
+            return
+        try:
+            tell = self._done.get(timeout=PATIENCE_SECONDS)
+        except Empty:
+            self._is_waited_for = False
+            self._hear()  # it may have ended between the two lines above, and then nobody calls
+        else:
+            tell()
+
     def stop(self) -> None:
         """Do what is left and return when it is done."""
         if self._thread is not None:
             self._todo.put(None)
             self._thread.join()
+
+    def _finish(
+        self, loop: asyncio.AbstractEventLoop, work: Callable[[], Done], then: Callable[[Done], object]
+    ) -> None:
+        began = time.perf_counter()
+        done = work()
+        self._is_quick = time.perf_counter() - began < PATIENCE_SECONDS
+        self._done.put(partial(then, done))
+        if not self._is_waited_for:
+            loop.call_soon_threadsafe(self._hear)
+
+    def _hear(self) -> None:
+        """Tell what was done; nothing if it was told already."""
+        if not self._done.empty():
+            self._done.get()()
 
     def _run(self) -> None:
         while (work := self._todo.get()) is not None:

@@ -1,16 +1,21 @@
 """Whoever waits shares a sync; nobody is told yes before it; nothing waits without bound."""
 
 import asyncio
+import itertools
 import resource
 import threading
+import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any
 
 import pytest
 
 from factories.predictions import answered, columns
 from nightshift.errors import LogBusyError, PredictionLogError
-from nightshift.predictions.commit import PAUSE_SECONDS, Frame, GroupCommit
+from nightshift.predictions.commit import PATIENCE_SECONDS, PAUSE_SECONDS, Frame, GroupCommit
 from nightshift.predictions.frames import frame, scan
 from nightshift.predictions.record import Answered, decode, encode
 from nightshift.predictions.segments import SegmentWriter, list_segments
@@ -132,6 +137,70 @@ async def test_nobody_is_told_yes_before_the_disk_has_it(tmp_path: Path) -> None
     assert not done
     writer.go.set()
     await waiting
+    await commit.close()
+
+
+async def test_a_disk_about_as_quick_as_the_patience_with_it_tells_everybody_once(tmp_path: Path) -> None:
+    class Wavering(SegmentWriter):
+        seconds = itertools.cycle((0, 0.8, 0.95, 1, 1.05, 1.2, 3))
+
+        def write(self, frames: Sequence[Frame]) -> None:
+            super().write(frames)
+            time.sleep(next(self.seconds) * PATIENCE_SECONDS)
+
+    commit = GroupCommit(Wavering(tmp_path, name="w", sync="answer"))
+    told: list[str] = []
+    names = [f"a{number}" for number in range(300)]
+
+    def hear(name: str, error: PredictionLogError | None) -> None:
+        assert error is None
+        told.append(name)
+
+    for name in names:
+        commit.submit(columns(), data(name), partial(hear, name))
+        await asyncio.sleep(next(Wavering.seconds) * PATIENCE_SECONDS)
+    await commit.close()
+
+    assert told == names
+    assert written(tmp_path) == names
+
+
+async def test_a_disk_that_ends_just_when_the_patience_does_is_heard(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class TooLate(SimpleQueue[Any]):
+        def get(self, block: bool = True, timeout: float | None = None) -> Any:
+            if timeout is None:
+                return super().get(block)
+            while self.empty():
+                time.sleep(0.001)
+            time.sleep(0.01)  # the thread has looked by now whether it is waited for, and it is
+            raise Empty
+
+    monkeypatch.setattr("nightshift.predictions.commit.SimpleQueue", TooLate)
+    commit = GroupCommit(SegmentWriter(tmp_path, name="w"))
+
+    for name in "ab":
+        await asyncio.wait_for(commit.append(columns(), data(name)), 10)
+
+    assert written(tmp_path) == ["a", "b"]
+    await commit.close()
+
+
+async def test_while_a_slow_disk_is_waited_for_the_loop_goes_on(tmp_path: Path) -> None:
+    writer = SlowWriter(tmp_path)
+    commit = GroupCommit(writer)
+
+    for name in "abc":  # the first time it is taken for quick, later it is known to be slow, and quick again
+        writer.go.clear()
+        waiting = asyncio.create_task(commit.append(columns(), data(name)))
+        await asyncio.sleep(3 * PATIENCE_SECONDS)
+        assert not waiting.done()
+        writer.go.set()
+        await waiting
+        await commit.append(columns(), data(name))
+
+    assert written(tmp_path) == list("aabbcc")
     await commit.close()
 
 
