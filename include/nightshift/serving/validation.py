@@ -32,9 +32,9 @@ AHEAD_MAX = AHEAD_DAYS * 86_400_000_000
 
 
 class Admitted(msgspec.Struct, gc=False):
-    """Rows a model may answer: as they are remembered, and as the model wants them."""
+    """Rows a model may answer: as they are remembered (or the JSON of that), and as the model wants them."""
 
-    rows: list[Row]
+    rows: list[Row] | msgspec.Raw
     matrix: npt.NDArray[np.float32]
     keys: list[str | None] | None
     times: list[int | None] | None
