@@ -59,7 +59,9 @@ def main() -> None:
 
 def _measure(measured: Measured, asked: argparse.Namespace, here: World, chance: np.random.Generator) -> None:
     for size in SIZES:
-        windows = list(_windows(here, size, chance, quiet=asked.quiet, each=asked.each))
+        windows = list(
+            _windows(here, size, chance, quiet=asked.quiet, each=asked.each, harm=asked.harm or 6 * asked.each)
+        )
         seconds = _judge(here, windows, chance, ordered=False, peers=asked.peers, spent=measured.peer_seconds)
         measured.seconds[size].append(seconds / len(windows))
         measured.found.extend((here.name, size, window) for window in windows)
@@ -110,6 +112,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--worlds", type=int, default=2, help="how many of each family")
     parser.add_argument("--quiet", type=int, default=40, help="quiet windows of each world and size")
     parser.add_argument("--each", type=int, default=6, help="windows of each plant, world and size")
+    parser.add_argument(
+        "--harm", type=int, default=0, help="windows that might be harmed; none given: six times --each"
+    )
     parser.add_argument("--ramps", type=int, default=2, help="ramps of each world and size")
     parser.add_argument("--references", type=int, default=0, help="only this: labels in, so many references of each")
     parser.add_argument("--by-family", action="store_true")
@@ -123,7 +128,9 @@ def _arguments() -> argparse.Namespace:
 
 
 # ---------------------------------------------------------------- windows
-def _windows(here: World, size: int, chance: np.random.Generator, *, quiet: int, each: int) -> Iterator[Window]:
+def _windows(
+    here: World, size: int, chance: np.random.Generator, *, quiet: int, each: int, harm: int
+) -> Iterator[Window]:
     yield from (Window("quiet", _answered(here, here.draw(size, chance))) for _ in range(quiet))
     for kind, (of, plant) in (SMALL | LARGE).items():
         for _ in range(each):
@@ -137,7 +144,7 @@ def _windows(here: World, size: int, chance: np.random.Generator, *, quiet: int,
             yield _harmed(here, "bond", shuffled(here.draw(size, chance), column, chance), column)
         yield _harmed(here, "labels", _relabelled(here, here.draw(size, chance), chance))
         yield _harmed(here, "honest drift", here.draw(size, chance, tilt=_tilt(here, chance)))
-    yield from (_perhaps_harmed(here, size, chance) for _ in range(6 * each))
+    yield from (_perhaps_harmed(here, size, chance) for _ in range(harm))
     yield from (Window(f"hostile {kind}", rows) for kind, rows in _hostile(_answered(here, here.draw(size, chance))))
 
 
