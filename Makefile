@@ -6,7 +6,9 @@ export UV_CACHE_DIR := $(CURDIR)/.venv/cache
 INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --compile-bytecode
 COMPILE := UV_NO_CONFIG=1 $(BIN)/uv pip compile --quiet --upgrade --no-annotate --generate-hashes --python-version 3.11 --custom-compile-command "make lock"
 UNIT := $(BIN)/python -m pytest tests/unit --numprocesses=auto --maxprocesses=4
-WHOLE := $(BIN)/python -m pytest tests/integration tests/deployment --numprocesses=2 --dist=loadfile --no-loadscope-reorder
+TOGETHER := $(filter-out %/test_serving_server.py,$(wildcard tests/integration/test_*.py)) tests/deployment
+WHOLE := $(BIN)/python -m pytest $(TOGETHER) --numprocesses=2 --dist=loadfile --no-loadscope-reorder
+REST := $(BIN)/python -m pytest --ignore=tests/unit $(TOGETHER:%=--ignore=%)
 SETUP := .venv/.installed
 SETUP_DEV := .venv/.installed-dev
 
@@ -44,10 +46,10 @@ down: $(SETUP)  ## Stop them
 status: $(SETUP)  ## Show what runs, and how the models are
 	@$(BIN)/nightshift status
 
-# unit tests share the cores, and so do the files of those that start servers, of which the loop with a real Airflow takes
-# longest; those that hold a load have the machine to themselves
+# unit tests share the cores, and so do the files with a real Airflow and a real MLflow, which mostly wait; those that measure
+# serving or hold a load have the machine to themselves
 test: $(SETUP_DEV)  ## Run all tests (under 20 minutes on two cores)
-	@failed=0; $(UNIT) || failed=1; $(WHOLE) || failed=1; $(BIN)/python -m pytest tests/load tests/stress || failed=1; exit $$failed
+	@failed=0; $(UNIT) || failed=1; $(WHOLE) || failed=1; $(REST) || failed=1; exit $$failed
 
 stress: $(SETUP_DEV)  ## Run the long forms of the stress tests
 	@NIGHTSHIFT_TEST_LONG=1 $(BIN)/python -m pytest tests/stress tests/load

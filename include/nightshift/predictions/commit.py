@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from queue import Empty, SimpleQueue
 from threading import Thread
@@ -18,7 +18,7 @@ SYNC_SECONDS = 1.0
 GATHER_SECONDS = 0.0003
 """How long nobody new must have come until a write no longer waits for who was here a moment ago."""
 MOMENT_SECONDS = 0.002
-"""Who comes this soon after a write has ended waits for those who were in it."""
+"""Who comes this soon after others were told waits for them to come again."""
 PATIENCE_SECONDS = 0.001
 """How long the event loop waits for the disk before it does something else."""
 PAUSE_SECONDS = 0.2
@@ -47,10 +47,20 @@ class GroupCommit:
         process at once and a power failure after :data:`SYNC_SECONDS` (``interval``).
     pending_bytes_max
         How much may wait for the disk; more is refused, since memory is bounded.
+    others
+        The logs of the same loop; this one may be among them. While the disk
+        works for another, the loop waits for none.
     """
 
-    def __init__(self, writer: SegmentWriter, *, pending_bytes_max: int = PENDING_BYTES_MAX) -> None:
+    def __init__(
+        self,
+        writer: SegmentWriter,
+        *,
+        pending_bytes_max: int = PENDING_BYTES_MAX,
+        others: "Collection[GroupCommit]" = (),
+    ) -> None:
         self._writer = writer
+        self._others = others
         self._bytes_max = pending_bytes_max
         self._waiting: list[Waiting] = []
         self._pending_bytes = 0
@@ -68,6 +78,10 @@ class GroupCommit:
     def pending_bytes(self) -> int:
         """What waits for the disk now."""
         return self._pending_bytes
+
+    @property
+    def _is_busy(self) -> bool:
+        return not self._idle.is_set()
 
     def check_room(self) -> None:
         """Refuse work that could not be remembered.
@@ -137,7 +151,9 @@ class GroupCommit:
         group, self._waiting = self._waiting, []
         if self._writer.sync == "answer":
             self._known = len(group)
-            self._disk.finish(loop, partial(self._store, group), partial(self._end, loop, group))
+            is_alone = not any(one._is_busy for one in self._others if one is not self)
+            work, then = partial(self._store, group), partial(self._end, loop, group)
+            self._disk.finish(loop, work, then, may_wait=is_alone)
         else:
             self._end(loop, group, self._store(group))
             if self._syncing is None:
@@ -165,7 +181,7 @@ class GroupCommit:
                 log.exception("an answer was lost on its way, its record was not")
         self._ended = time.perf_counter()
         if self._waiting:
-            self._gather(loop, len(group) + len(self._waiting), len(self._waiting), self._ended)
+            loop.call_soon(self._gather, loop, len(group) + len(self._waiting), len(self._waiting), self._ended)
         else:
             self._idle.set()
 
@@ -208,8 +224,8 @@ def _settle(done: "asyncio.Future[None]", error: PredictionLogError | None) -> N
 class _Disk:
     """A thread that waits for the disk, so that the event loop need not.
 
-    For a disk that was quick the last time the loop waits all the same, and not
-    longer than :data:`PATIENCE_SECONDS`: to be called back takes longer than a
+    For a disk that was quick the last time the loop may wait all the same, and
+    not longer than :data:`PATIENCE_SECONDS`: to be called back takes longer than a
     quick disk does, and while the loop stands still the thread need not wait for
     the interpreter.
     """
@@ -227,12 +243,19 @@ class _Disk:
             self._thread.start()
         self._todo.put(work)
 
-    def finish(self, loop: asyncio.AbstractEventLoop, work: Callable[[], Done], then: Callable[[Done], object]) -> None:
+    def finish(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        work: Callable[[], Done],
+        then: Callable[[Done], object],
+        *,
+        may_wait: bool,
+    ) -> None:
         """Do ``work``, which must not raise, and call ``then`` in the loop with what it returns, now or later.
 
-        One at a time: not again before ``then`` was called.
+        One at a time: not again before ``then`` was called. Now only if the loop may wait.
         """
-        self._is_waited_for = self._is_quick
+        self._is_waited_for = may_wait and self._is_quick
         self.do(partial(self._finish, loop, work, then))
         if not self._is_waited_for:
             return

@@ -124,7 +124,8 @@ class App:
     def _log_of(self, model: str) -> GroupCommit:
         if model not in self._logs:
             name, sync = writer_name(datetime.now(UTC)), self.settings.log_fsync
-            self._logs[model] = GroupCommit(SegmentWriter(self.settings.predictions / model, name=name, sync=sync))
+            writer = SegmentWriter(self.settings.predictions / model, name=name, sync=sync)
+            self._logs[model] = GroupCommit(writer, others=self._logs.values())
         return self._logs[model]
 
     def _troubles(self) -> dict[str, str]:

@@ -154,6 +154,7 @@ async def test_a_disk_about_as_quick_as_the_patience_with_it_tells_everybody_onc
 
     def hear(name: str, error: PredictionLogError | None) -> None:
         assert error is None
+        assert data(name) in b"".join(segment.read(0) for segment in list_segments(tmp_path))
         told.append(name)
 
     for name in names:
@@ -184,6 +185,98 @@ async def test_a_disk_that_ends_just_when_the_patience_does_is_heard(
         await asyncio.wait_for(commit.append(columns(), data(name)), 10)
 
     assert written(tmp_path) == ["a", "b"]
+    await commit.close()
+
+
+@pytest.fixture
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The patience with which the loop itself waited for the disk, each time that it did."""
+    found = []
+
+    class Watched(SimpleQueue[Any]):
+        def get(self, block: bool = True, timeout: float | None = None) -> Any:
+            if timeout is not None:
+                found.append(timeout)
+            return super().get(block, timeout)
+
+    monkeypatch.setattr("nightshift.predictions.commit.SimpleQueue", Watched)
+    return found
+
+
+async def test_the_loop_waits_for_a_quick_disk_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, waits: list[float]
+) -> None:
+    commit = GroupCommit(SegmentWriter(tmp_path, name="w"))
+    seen = []
+    for patience in (10.0, 10.0, 0.0, 0.0, 0.0, 10.0, 10.0):  # to who has none, every disk is slow
+        monkeypatch.setattr("nightshift.predictions.commit.PATIENCE_SECONDS", patience)
+        before = len(waits)
+        await commit.append(columns(), data("a"))
+        seen.append(len(waits) - before)
+
+    assert seen == [1, 1, 1, 0, 0, 0, 1]  # slow once, it is not waited for until it was quick once
+    await commit.close()
+
+
+async def test_the_loop_waits_for_no_disk_while_another_log_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, waits: list[float]
+) -> None:
+    logs: list[GroupCommit] = []
+    slow = SlowWriter(tmp_path / "slow")
+    logs += [GroupCommit(slow, others=logs), GroupCommit(SegmentWriter(tmp_path / "quick", name="w"), others=logs)]
+    held = asyncio.create_task(logs[0].append(columns(), data("a")))
+    await asyncio.sleep(0.01)
+    monkeypatch.setattr("nightshift.predictions.commit.PATIENCE_SECONDS", 10.0)
+    before = len(waits)
+
+    await logs[1].append(columns(), data("b"))
+    beside = len(waits) - before
+    slow.go.set()
+    await held
+    await logs[1].append(columns(), data("c"))
+
+    assert (beside, len(waits) - before) == (0, 1)
+    assert written(tmp_path / "quick") == ["b", "c"]
+    for log in logs:
+        await log.close()
+
+
+@pytest.fixture
+async def after_two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[GroupCommit, SlowWriter]:
+    """A log that two callers have just been told by; who waits for company waits for ten seconds."""
+    monkeypatch.setattr("nightshift.predictions.commit.GATHER_SECONDS", 10.0)
+    writer = SlowWriter(tmp_path)
+    writer.go.set()
+    commit = GroupCommit(writer)
+    await asyncio.gather(*(commit.append(columns(), data(name)) for name in "ab"))
+    return commit, writer
+
+
+async def test_who_comes_soon_after_others_were_told_waits_for_them(
+    after_two: tuple[GroupCommit, SlowWriter], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nightshift.predictions.commit.MOMENT_SECONDS", 10.0)
+    commit, writer = after_two
+
+    early = asyncio.create_task(commit.append(columns(), data("c")))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    await commit.append(columns(), data("d"))
+    await early
+
+    assert writer.writes == 2
+    await commit.close()
+
+
+async def test_who_comes_later_waits_for_nobody(
+    after_two: tuple[GroupCommit, SlowWriter], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nightshift.predictions.commit.MOMENT_SECONDS", 0.0)
+    commit, writer = after_two
+
+    await asyncio.wait_for(commit.append(columns(), data("c")), 5)
+
+    assert writer.writes == 2
     await commit.close()
 
 
