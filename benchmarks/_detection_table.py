@@ -81,7 +81,9 @@ def _print_size(here: list[tuple[str, Window]], size: int) -> None:
     _line("quiet, drift", size, "<= 1 %", [one.answer["drift"] for one in quiet])
     _line("quiet, anything at all", size, "<= 1 %", [one.answer["verdict"] != "HEALTHY" for one in quiet])
     by_time = by_kind["quiet by time"]
-    _line("quiet stretches by time", size, "<= 1 %", [one.answer["drift"] for one in by_time])
+    _line("quiet stretches by time, drift", size, "<= 1 %", [one.answer["drift"] for one in by_time])
+    _line("quiet stretches by time, harm", size, "<= 1 %", [one.answer["performance"] for one in by_time])
+    _line("quiet stretches by time, labels in", size, "<= 1 %", [one.answer["labelled"] for one in by_time])
     _line("quiet, performance without labels", size, "<= 1 %", [one.answer["performance"] for one in quiet])
     _line("quiet, performance with labels", size, "<= 1 %", [one.answer["labelled"] for one in quiet])
     for group, least in ((SMALL, f">= {few:.0%}"), (LARGE, ">= 99 %")):

@@ -137,7 +137,7 @@ HARMING: dict[str, Plant] = {
 }
 DRIFTS = {"shift 0.25", "scale 1.3", "shift 1", "scale 2", "category 2 %", "category 20 %"}
 """What a model could learn from; the other plants are faults on the way."""
-LABELLED = ("quiet", "labels")
+LABELLED = ("quiet", "quiet by time", "labels")
 NULLS = {"missing 5 %", "missing 30 %", "null category"}
 UNITS = ("x1.609", "x1000", "/60", "Fahrenheit")
 

@@ -30,7 +30,13 @@ EXCESS_ROWS = 3
 
 
 def expected_harm(
-    opinion: Opinion, reference: Profile, rows: pd.DataFrame, checks: Sequence[Check], *, bound: Collection[str]
+    opinion: Opinion,
+    reference: Profile,
+    rows: pd.DataFrame,
+    checks: Sequence[Check],
+    bound: Collection[str],
+    *,
+    swing: float = 0.0,
 ) -> Check:
     """Return whether the answers to ``rows`` are probably worse, given what was found in their columns.
 
@@ -42,6 +48,8 @@ def expected_harm(
         The window's inputs with ``prediction`` and, of a classifier, its chances.
     bound
         Columns that go with others: one that moves without them was changed on the way.
+    swing
+        How much worse windows get by themselves, as seasons go.
     """
     rows = rows[rows["prediction"].notna()].reset_index(drop=True)
     found = {
@@ -67,7 +75,7 @@ def expected_harm(
     worse = opinion.worse(rows, hidden=kept, believed=not changed)
     error = opinion.error_of(len(rows))
     speaking = any(check.status is not Status.HEALTHY for check in checks)
-    allowed = max((DEVIATIONS if speaking else UNSEEN_DEVIATIONS) * error, RELATIVE * opinion.seen)
+    allowed = max((DEVIATIONS if speaking else UNSEEN_DEVIATIONS) * error, RELATIVE * opinion.seen, swing)
     if opinion.task != "regression":
         # a model that was never wrong before has no deviation
         allowed = max(allowed, WRONG_ROWS / max(len(rows), 1))

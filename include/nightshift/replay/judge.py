@@ -1,7 +1,7 @@
 """One window of a stranger's files against their reference: verdict, columns, reasons."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Self
@@ -15,7 +15,7 @@ from nightshift.profile.drift import VOLUME_TIMES, compare_with
 from nightshift.profile.profile import Profile
 from nightshift.replay.harm import expected_harm
 from nightshift.replay.schema import Schema
-from nightshift.replay.stretches import Stretches
+from nightshift.replay.stretches import Stretches, cut, reach
 from nightshift.spec import Limits
 from nightshift.verdict import SEVERITY, Check, Status
 
@@ -30,6 +30,17 @@ WORSE_DEVIATIONS = 3.0
 
 
 @dataclass(frozen=True)
+class Swing:
+    """By how much the mean error of stretches of a reference gets larger by itself than that of all its rows.
+
+    ``seen`` is as it was, ``expected`` as it would have been foretold without labels.
+    """
+
+    seen: float = 0.0
+    expected: float = 0.0
+
+
+@dataclass(frozen=True)
 class Judge:
     """A reference, profiled once; each window is judged by itself."""
 
@@ -37,6 +48,8 @@ class Judge:
     stretches: Stretches
     errors: "pd.Series[float]"
     opinion: Opinion | None
+    swings: Mapping[int, Swing]
+    """By declared size; none where the rows of the reference are in no order."""
 
     @classmethod
     def of(cls, reference: pd.DataFrame, schema: Schema) -> Self:
@@ -49,7 +62,13 @@ class Judge:
             importance=_weights(schema),
         )
         errors = _errors(reference, reference["target"], schema)
-        return cls(schema, stretches, errors, _opinion(reference, schema))
+        opinion = _opinion(reference, schema)
+        by_length = {
+            length: _swing(cut(reference, length), errors, opinion, schema)
+            for length in set(stretches.lengths.values())
+        }
+        swings = {size: by_length[length] for size, length in stretches.lengths.items()}
+        return cls(schema, stretches, errors, opinion, swings)
 
     def judge(self, rows: pd.DataFrame, labels: "pd.Series[Any] | None" = None) -> dict[str, Any]:
         """Return the window's entry in the answer: drift, columns, performance, verdict, reasons."""
@@ -81,19 +100,27 @@ class Judge:
     def _expected(self, rows: pd.DataFrame, checks: Sequence[Check], baseline: Baseline) -> Iterator[Check]:
         if self.opinion is None or "prediction" not in rows or not rows["prediction"].notna().any():
             return
+        swing = self._swing(len(rows)).expected
         with suppress(TypeError, ValueError):  # values that cannot be compared: the verdict on them stands without it
-            yield expected_harm(self.opinion, baseline.reference, rows, checks, bound=baseline.bonds.foretold)
+            yield expected_harm(self.opinion, baseline.reference, rows, checks, baseline.bonds.foretold, swing=swing)
+
+    def _swing(self, rows: int) -> Swing:
+        """Return what windows of so many rows do by themselves."""
+        return self.swings.get(self.stretches.size_like(rows), Swing())
 
     def _performance(self, rows: pd.DataFrame, labels: "pd.Series[Any]") -> list[Check]:
         if "prediction" not in rows or len(labels) != len(rows):
             sentence = f"{len(labels)} labels for {len(rows)} rows with their predictions: performance is not judged"
             return [Check("labels", Status.UNKNOWN, "target", sentence, len(labels), len(rows), len(rows))]
         errors = _errors(rows, labels.set_axis(rows.index), self.schema)
-        return [worse_than(self.errors, errors)] if len(errors) >= ROWS_MIN else []
+        swing = self._swing(len(rows)).seen
+        return [worse_than(self.errors, errors, swing=swing)] if len(errors) >= ROWS_MIN else []
 
 
-def worse_than(usual: "pd.Series[float]", errors: "pd.Series[float]") -> Check:
+def worse_than(usual: "pd.Series[float]", errors: "pd.Series[float]", *, swing: float = 0.0) -> Check:
     """Return whether a window's ``errors``, one for each row, are larger than the reference's by more than chance.
+
+    ``swing`` is by how much they get larger by themselves, as seasons go.
 
     Welch's comparison of two means, but with the larger of the two variances for
     the window: few rows without an error have none. Both need two rows or more.
@@ -102,7 +129,7 @@ def worse_than(usual: "pd.Series[float]", errors: "pd.Series[float]") -> Check:
     'the mean error is 0.9, allowed 0.6574'
     """
     variance = max(float(errors.var()), float(usual.var())) / len(errors) + float(usual.var()) / len(usual)
-    allowed = float(usual.mean()) + WORSE_DEVIATIONS * math.sqrt(variance)
+    allowed = float(usual.mean()) + max(WORSE_DEVIATIONS * math.sqrt(variance), swing)
     found = float(errors.mean())
     status = Status.DEGRADED if found > allowed else Status.HEALTHY
     sentence = f"the mean error is {found:.4g}, allowed {allowed:.4g}"
@@ -137,6 +164,16 @@ def _opinion(reference: pd.DataFrame, schema: Schema) -> Opinion | None:
         return Opinion.of(reference, kinds, schema.task)
     except (TypeError, ValueError):
         return None
+
+
+def _swing(parts: Iterator[pd.DataFrame], errors: "pd.Series[float]", opinion: Opinion | None, schema: Schema) -> Swing:
+    seen, expected = [], []
+    for rows in parts:
+        seen.append(float(_errors(rows, rows["target"], schema).mean() - errors.mean()))
+        if opinion is not None:
+            with suppress(TypeError, ValueError):
+                expected.append(opinion.worse(rows, hidden={}, believed=True))
+    return Swing(*(reach([one for one in values if math.isfinite(one)], FALSE_ALARMS) for values in (seen, expected)))
 
 
 def _weights(schema: Schema) -> dict[str, float]:

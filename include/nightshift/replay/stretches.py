@@ -1,7 +1,7 @@
 """An ordered reference cut into stretches like the windows that will be judged."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Self
 
@@ -10,6 +10,7 @@ import pandas as pd
 from nightshift.profile.baseline import Baseline
 from nightshift.profile.budget import Budget
 from nightshift.profile.profile import Profile
+from nightshift.profile.tails import student_reach
 from nightshift.profile.variation import Variation
 from nightshift.spec import Kind
 
@@ -27,6 +28,8 @@ class Stretches:
     """
 
     by_rows: Mapping[int, Baseline] = field(default_factory=dict)
+    lengths: Mapping[int, int] = field(default_factory=dict)
+    """How many rows the stretches have that windows of a declared size are held to; none where there is no order."""
 
     @classmethod
     def of(
@@ -44,16 +47,47 @@ class Stretches:
         """
         whole = Baseline(Profile.of(reference, kinds), budget=budget)
         lengths = {size: min(size, max(len(reference) // ENOUGH, ROWS_MIN)) for size in sorted(set(sizes))}
-        cut = {length: _variation(reference, whole.reference, length, importance) for length in set(lengths.values())}
-        return cls({size: replace(whole, variation=cut[length]) for size, length in lengths.items()} or {0: whole})
+        variations = {
+            length: _variation(reference, whole.reference, length, importance) for length in set(lengths.values())
+        }
+        by_rows = {size: replace(whole, variation=variations[length]) for size, length in lengths.items()}
+        return cls(by_rows or {0: whole}, lengths)
 
     def like(self, rows: int) -> Baseline:
         """Return the baseline for a window of so many rows."""
-        return self.by_rows[min(self.by_rows, key=lambda size: abs(math.log((size + 1) / (rows + 1))))]
+        return self.by_rows[self.size_like(rows)]
+
+    def size_like(self, rows: int) -> int:
+        """Return the declared size that is most like so many rows; 0 if none was declared."""
+        return min(self.by_rows, key=lambda size: abs(math.log((size + 1) / (rows + 1))))
+
+
+def cut(reference: pd.DataFrame, length: int) -> Iterator[pd.DataFrame]:
+    """Yield the whole stretches of ``length`` rows, in order.
+
+    >>> [len(rows) for rows in cut(pd.DataFrame({"a": range(7)}), 3)]
+    [3, 3]
+    """
+    for start in range(0, len(reference) - length + 1, length):
+        yield reference.iloc[start : start + length]
+
+
+def reach(values: Sequence[float], alpha: float) -> float:
+    """Return what the next of such values exceeds as seldom as ``alpha``: by Student's law, and the largest at least.
+
+    One value or none tells nothing: 0.
+
+    >>> round(reach([-0.1, 0.0, 0.1], 0.005), 2), reach([0.3], 0.005)
+    (1.15, 0.0)
+    """
+    if len(values) < 2:
+        return 0.0
+    mean = sum(values) / len(values)
+    variance = sum((one - mean) ** 2 for one in values) / (len(values) - 1) * (1 + 1 / len(values))
+    return max(*values, mean + student_reach(alpha, variance, len(values)))
 
 
 def _variation(reference: pd.DataFrame, whole: Profile, length: int, importance: Mapping[str, float]) -> Variation:
-    starts = range(0, len(reference) - length + 1, length)
-    parts = [Profile.of(reference.iloc[start : start + length], whole.kinds, bins_of=whole) for start in starts]
+    parts = [Profile.of(rows, whole.kinds, bins_of=whole) for rows in cut(reference, length)]
     # how many rows a window should have is declared, not learned from where the reference was cut
     return replace(Variation.of_parts(whole, parts, importance), rows=())

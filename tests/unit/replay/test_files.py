@@ -121,6 +121,32 @@ def test_windows_of_each_declared_size_are_held_to_stretches_of_their_own(given:
     }
 
 
+def a_stretch(number: int, *, evenings: float, noise: float = 1.0, rows: int = 300) -> pd.DataFrame:
+    """Return rows of which a share is of the evening, when answers are three times as far off."""
+    chance = np.random.default_rng([number, 8])
+    late = chance.random(rows) < evenings
+    day = trips(rows, seed=number).assign(hour=np.where(late, 20.0, 8.0))
+    speed = day["speed"].fillna(20.0)
+    return day.assign(prediction=speed, target=speed + noise * np.where(late, 3.0, 1.0) * chance.normal(size=rows))
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+def test_what_seasons_cost_is_no_news_where_the_reference_has_them_in_order(given: Path, ordered: bool) -> None:
+    in_order(given, ordered=ordered, window_rows=[300])
+    seasons = [a_stretch(number, evenings=0.5 + 0.3 * np.sin(number)) for number in range(40)]
+    pd.concat(seasons, ignore_index=True).to_parquet(given / "r.parquet")
+    late, changed = a_stretch(50, evenings=0.8), a_stretch(51, evenings=0.8, noise=2.0)
+    for name, rows in (("late", late), ("changed", changed)):
+        put(given, name, rows)
+        rows[["target"]].to_parquet(given / "labels" / f"{name}.parquet")
+
+    before, after = replayed(given), replayed(given, labels=True)
+
+    assert before["late"]["performance"] is not ordered
+    assert after["late"]["performance"] is not ordered
+    assert after["changed"]["performance"] is True
+
+
 def test_far_fewer_or_more_rows_than_any_declared_size_are_broken(given: Path) -> None:
     for rows in (900, 1100, 2200, 2400):
         put(given, f"w{rows}", answered(trips(rows, seed=rows)))
