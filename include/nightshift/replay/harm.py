@@ -1,5 +1,6 @@
 """What a window's drift or fault probably costs, before any label is in."""
 
+import math
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -36,7 +37,7 @@ def expected_harm(
     checks: Sequence[Check],
     bound: Collection[str],
     *,
-    swing: float = 0.0,
+    season: float = 0.0,
 ) -> Check:
     """Return whether the answers to ``rows`` are probably worse, given what was found in their columns.
 
@@ -48,8 +49,8 @@ def expected_harm(
         The window's inputs with ``prediction`` and, of a classifier, its chances.
     bound
         Columns that go with others: one that moves without them was changed on the way.
-    swing
-        How much worse windows get by themselves, as seasons go.
+    season
+        How much worse windows get by themselves; a column that broke is no season.
     """
     rows = rows[rows["prediction"].notna()].reset_index(drop=True)
     found = {
@@ -75,7 +76,9 @@ def expected_harm(
     worse = opinion.worse(rows, hidden=kept, believed=not changed)
     error = opinion.error_of(len(rows))
     speaking = any(check.status is not Status.HEALTHY for check in checks)
-    allowed = max((DEVIATIONS if speaking else UNSEEN_DEVIATIONS) * error, RELATIVE * opinion.seen, swing)
+    by_chance = (DEVIATIONS if speaking else UNSEEN_DEVIATIONS) * error
+    by_itself = 0.0 if kept or changed else season
+    allowed = max(math.hypot(by_chance, by_itself), RELATIVE * opinion.seen)
     if opinion.task != "regression":
         # a model that was never wrong before has no deviation
         allowed = max(allowed, WRONG_ROWS / max(len(rows), 1))

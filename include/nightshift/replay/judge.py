@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Self
 
+import numpy as np
 import pandas as pd
 
 from nightshift.predictions.second_opinion import Opinion
@@ -30,8 +31,8 @@ WORSE_DEVIATIONS = 3.0
 
 
 @dataclass(frozen=True)
-class Swing:
-    """By how much the mean error of stretches of a reference gets larger by itself than that of all its rows.
+class Season:
+    """How much larger the mean error of a stretch gets by itself than that of all rows, beyond chance.
 
     ``seen`` is as it was, ``expected`` as it would have been foretold without labels.
     """
@@ -48,8 +49,8 @@ class Judge:
     stretches: Stretches
     errors: "pd.Series[float]"
     opinion: Opinion | None
-    swings: Mapping[int, Swing]
-    """By declared size; none where the rows of the reference are in no order."""
+    seasons: Mapping[int, Season]
+    """By declared size; none where the rows of the reference are in no order, or no size was declared."""
 
     @classmethod
     def of(cls, reference: pd.DataFrame, schema: Schema) -> Self:
@@ -64,11 +65,11 @@ class Judge:
         errors = _errors(reference, reference["target"], schema)
         opinion = _opinion(reference, schema)
         by_length = {
-            length: _swing(cut(reference, length), errors, opinion, schema)
+            length: _season_of([*cut(reference, length)], errors, opinion, schema)
             for length in set(stretches.lengths.values())
         }
-        swings = {size: by_length[length] for size, length in stretches.lengths.items()}
-        return cls(schema, stretches, errors, opinion, swings)
+        seasons = {size: by_length[length] for size, length in stretches.lengths.items()}
+        return cls(schema, stretches, errors, opinion, seasons)
 
     def judge(self, rows: pd.DataFrame, labels: "pd.Series[Any] | None" = None) -> dict[str, Any]:
         """Return the window's entry in the answer: drift, columns, performance, verdict, reasons."""
@@ -100,27 +101,27 @@ class Judge:
     def _expected(self, rows: pd.DataFrame, checks: Sequence[Check], baseline: Baseline) -> Iterator[Check]:
         if self.opinion is None or "prediction" not in rows or not rows["prediction"].notna().any():
             return
-        swing = self._swing(len(rows)).expected
+        season = self._season(len(rows)).expected
         with suppress(TypeError, ValueError):  # values that cannot be compared: the verdict on them stands without it
-            yield expected_harm(self.opinion, baseline.reference, rows, checks, baseline.bonds.foretold, swing=swing)
+            yield expected_harm(self.opinion, baseline.reference, rows, checks, baseline.bonds.foretold, season=season)
 
-    def _swing(self, rows: int) -> Swing:
+    def _season(self, rows: int) -> Season:
         """Return what windows of so many rows do by themselves."""
-        return self.swings.get(self.stretches.size_like(rows), Swing())
+        return self.seasons.get(self.stretches.size_like(rows), Season())
 
     def _performance(self, rows: pd.DataFrame, labels: "pd.Series[Any]") -> list[Check]:
         if "prediction" not in rows or len(labels) != len(rows):
             sentence = f"{len(labels)} labels for {len(rows)} rows with their predictions: performance is not judged"
             return [Check("labels", Status.UNKNOWN, "target", sentence, len(labels), len(rows), len(rows))]
         errors = _errors(rows, labels.set_axis(rows.index), self.schema)
-        swing = self._swing(len(rows)).seen
-        return [worse_than(self.errors, errors, swing=swing)] if len(errors) >= ROWS_MIN else []
+        season = self._season(len(rows)).seen
+        return [worse_than(self.errors, errors, season=season)] if len(errors) >= ROWS_MIN else []
 
 
-def worse_than(usual: "pd.Series[float]", errors: "pd.Series[float]", *, swing: float = 0.0) -> Check:
+def worse_than(usual: "pd.Series[float]", errors: "pd.Series[float]", *, season: float = 0.0) -> Check:
     """Return whether a window's ``errors``, one for each row, are larger than the reference's by more than chance.
 
-    ``swing`` is by how much they get larger by themselves, as seasons go.
+    ``season`` is by how much they get larger by themselves.
 
     Welch's comparison of two means, but with the larger of the two variances for
     the window: few rows without an error have none. Both need two rows or more.
@@ -128,12 +129,18 @@ def worse_than(usual: "pd.Series[float]", errors: "pd.Series[float]", *, swing: 
     >>> worse_than(pd.Series([0.0, 1.0] * 500), pd.Series([1.0] * 90 + [0.0] * 10)).sentence
     'the mean error is 0.9, allowed 0.6574'
     """
-    variance = max(float(errors.var()), float(usual.var())) / len(errors) + float(usual.var()) / len(usual)
-    allowed = float(usual.mean()) + max(WORSE_DEVIATIONS * math.sqrt(variance), swing)
+    variance = max(_variance(errors), _variance(usual)) / len(errors) + _variance(usual) / len(usual)
+    allowed = float(usual.mean()) + math.hypot(WORSE_DEVIATIONS * math.sqrt(variance), season)
     found = float(errors.mean())
     status = Status.DEGRADED if found > allowed else Status.HEALTHY
     sentence = f"the mean error is {found:.4g}, allowed {allowed:.4g}"
     return Check("performance", status, "performance", sentence, found, allowed, len(errors))
+
+
+def _variance(values: "pd.Series[float]") -> float:
+    """Return the variance, which may be endless."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return float(values.var())
 
 
 def entry(schema: Schema, checks: list[Check]) -> dict[str, Any]:
@@ -166,14 +173,18 @@ def _opinion(reference: pd.DataFrame, schema: Schema) -> Opinion | None:
         return None
 
 
-def _swing(parts: Iterator[pd.DataFrame], errors: "pd.Series[float]", opinion: Opinion | None, schema: Schema) -> Swing:
-    seen, expected = [], []
-    for rows in parts:
-        seen.append(float(_errors(rows, rows["target"], schema).mean() - errors.mean()))
-        if opinion is not None:
-            with suppress(TypeError, ValueError):
+def _season_of(
+    parts: Sequence[pd.DataFrame], errors: "pd.Series[float]", opinion: Opinion | None, schema: Schema
+) -> Season:
+    known = [own for rows in parts if len(own := _errors(rows, rows["target"], schema)) >= ROWS_MIN]
+    chance = sum(_variance(own) / len(own) for own in known) / max(len(known), 1)
+    seen = [float(own.mean() - errors.mean()) for own in known]
+    expected = []
+    for rows in (part[part["prediction"].notna()] for part in parts):
+        if opinion is not None and len(rows) >= ROWS_MIN:
+            with suppress(TypeError, ValueError):  # values that cannot be compared tell nothing
                 expected.append(opinion.worse(rows, hidden={}, believed=True))
-    return Swing(*(reach([one for one in values if math.isfinite(one)], FALSE_ALARMS) for values in (seen, expected)))
+    return Season(reach(seen, FALSE_ALARMS, chance=chance), reach(expected, FALSE_ALARMS))
 
 
 def _weights(schema: Schema) -> dict[str, float]:

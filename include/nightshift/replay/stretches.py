@@ -5,11 +5,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Self
 
+import numpy as np
 import pandas as pd
 
 from nightshift.profile.baseline import Baseline
 from nightshift.profile.budget import Budget
 from nightshift.profile.profile import Profile
+from nightshift.profile.swing import WINDOWS_MIN
 from nightshift.profile.tails import student_reach
 from nightshift.profile.variation import Variation
 from nightshift.spec import Kind
@@ -29,7 +31,7 @@ class Stretches:
 
     by_rows: Mapping[int, Baseline] = field(default_factory=dict)
     lengths: Mapping[int, int] = field(default_factory=dict)
-    """How many rows the stretches have that windows of a declared size are held to; none where there is no order."""
+    """How many rows the stretches have that windows of a declared size are held to; none without order or size."""
 
     @classmethod
     def of(
@@ -72,19 +74,34 @@ def cut(reference: pd.DataFrame, length: int) -> Iterator[pd.DataFrame]:
         yield reference.iloc[start : start + length]
 
 
-def reach(values: Sequence[float], alpha: float) -> float:
-    """Return what the next of such values exceeds as seldom as ``alpha``: by Student's law, and the largest at least.
+def reach(means: Sequence[float], alpha: float, *, chance: float = 0.0) -> float:
+    """Return what the mean of one more stretch exceeds as seldom as ``alpha`` by its season.
 
-    One value or none tells nothing: 0.
+    By Student's law, and the second largest at least: seasons may come seldom, but
+    what came once may have been an incident.
 
-    >>> round(reach([-0.1, 0.0, 0.1], 0.005), 2), reach([0.3], 0.005)
-    (1.15, 0.0)
+    Parameters
+    ----------
+    means
+        How much more each stretch has than all rows; few of them tell nothing, and neither do endless ones: 0.
+    chance
+        The variance that the means have by chance alone, which is taken off.
+
+    Examples
+    --------
+    >>> seasons = [-0.1, 0.1, 0.0, -0.1, 0.1, 0.0]
+    >>> round(reach(seasons, 0.005), 2), round(reach(seasons, 0.005, chance=0.008), 2), reach(seasons[:3], 0.005)
+    (0.39, 0.0, 0.0)
     """
-    if len(values) < 2:
+    if len(means) < WINDOWS_MIN:
         return 0.0
-    mean = sum(values) / len(values)
-    variance = sum((one - mean) ** 2 for one in values) / (len(values) - 1) * (1 + 1 / len(values))
-    return max(*values, mean + student_reach(alpha, variance, len(values)))
+    with np.errstate(over="ignore", invalid="ignore"):
+        whole = float(np.var(means, ddof=1))
+    own = whole - chance
+    if not 0 < own < math.inf:
+        return 0.0
+    by_law = student_reach(alpha, own * (1 + 1 / len(means)), len(means))
+    return max(by_law, sorted(means)[-2] * math.sqrt(own / whole))
 
 
 def _variation(reference: pd.DataFrame, whole: Profile, length: int, importance: Mapping[str, float]) -> Variation:

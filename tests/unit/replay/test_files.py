@@ -130,21 +130,58 @@ def a_stretch(number: int, *, evenings: float, noise: float = 1.0, rows: int = 3
     return day.assign(prediction=speed, target=speed + noise * np.where(late, 3.0, 1.0) * chance.normal(size=rows))
 
 
-@pytest.mark.parametrize("ordered", [True, False])
-def test_what_seasons_cost_is_no_news_where_the_reference_has_them_in_order(given: Path, ordered: bool) -> None:
+def in_seasons(given: Path, *, ordered: bool = True, **changes: object) -> pd.DataFrame:
+    """Lay out a reference of forty stretches of which some have far more evenings, and return its rows."""
     in_order(given, ordered=ordered, window_rows=[300])
     seasons = [a_stretch(number, evenings=0.5 + 0.3 * np.sin(number)) for number in range(40)]
-    pd.concat(seasons, ignore_index=True).to_parquet(given / "r.parquet")
-    late, changed = a_stretch(50, evenings=0.8), a_stretch(51, evenings=0.8, noise=2.0)
-    for name, rows in (("late", late), ("changed", changed)):
-        put(given, name, rows)
-        rows[["target"]].to_parquet(given / "labels" / f"{name}.parquet")
+    rows = pd.concat(seasons, ignore_index=True)
+    rows.to_parquet(given / "r.parquet")
+    return rows
+
+
+def put_with_labels(given: Path, name: str, rows: pd.DataFrame) -> None:
+    put(given, name, rows)
+    rows[["target"]].to_parquet(given / "labels" / f"{name}.parquet")
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+def test_what_seasons_cost_is_no_news_where_the_reference_has_them_in_order(given: Path, ordered: bool) -> None:
+    in_seasons(given, ordered=ordered)
+    put_with_labels(given, "late", a_stretch(50, evenings=0.8))
+    put_with_labels(given, "changed", a_stretch(51, evenings=0.8, noise=2.0))
+    wrong = a_stretch(52, evenings=0.5)
+    put(given, "wrong", wrong.assign(prediction=wrong["prediction"] + 8.0))
 
     before, after = replayed(given), replayed(given, labels=True)
 
     assert before["late"]["performance"] is not ordered
     assert after["late"]["performance"] is not ordered
     assert after["changed"]["performance"] is True
+    assert before["wrong"]["performance"] is True
+
+
+@pytest.mark.parametrize("spoilt", ["prediction missing", "prediction huge", "target huge", "target rare"])
+def test_a_few_odd_cells_of_the_reference_make_no_season(given: Path, spoilt: str) -> None:
+    rows = in_seasons(given)
+    column, _, how = spoilt.partition(" ")
+    every = np.arange(len(rows))
+    odd = {"missing": (every % 100 == 0, np.nan), "huge": (every == 700, 1e200), "rare": (every % 50 > 0, np.nan)}[how]
+    rows.assign(**{column: rows[column].mask(*odd)}).to_parquet(given / "r.parquet")
+    put_with_labels(given, "late", a_stretch(50, evenings=0.8))
+    put_with_labels(given, "changed", a_stretch(51, evenings=0.8, noise=4.0))
+
+    before, after = replayed(given), replayed(given, labels=True)
+
+    assert before["late"]["performance"] is False
+    assert after["changed"]["performance"] is (how != "huge")  # by then the mean of all errors is endless
+
+
+def test_two_or_three_stretches_tell_of_no_season(given: Path) -> None:
+    in_order(given, window_rows=[300])
+    a_stretch(1, evenings=0.5, rows=179).to_parquet(given / "r.parquet")
+    put_with_labels(given, "changed", a_stretch(2, evenings=0.5, noise=2.0))
+
+    assert replayed(given, labels=True)["changed"]["performance"] is True
 
 
 def test_far_fewer_or_more_rows_than_any_declared_size_are_broken(given: Path) -> None:
