@@ -35,8 +35,8 @@ def expected_harm(
     reference: Profile,
     rows: pd.DataFrame,
     checks: Sequence[Check],
-    bound: Collection[str],
     *,
+    bound: Collection[str],
     season: float = 0.0,
 ) -> Check:
     """Return whether the answers to ``rows`` are probably worse, given what was found in their columns.

@@ -50,7 +50,7 @@ class Judge:
     errors: "pd.Series[float]"
     opinion: Opinion | None
     seasons: Mapping[int, Season]
-    """By declared size; none where the rows of the reference are in no order, or no size was declared."""
+    """By the rows of a stretch; none where the rows of the reference are in no order, or no size was declared."""
 
     @classmethod
     def of(cls, reference: pd.DataFrame, schema: Schema) -> Self:
@@ -64,11 +64,10 @@ class Judge:
         )
         errors = _errors(reference, reference["target"], schema)
         opinion = _opinion(reference, schema)
-        by_length = {
+        seasons = {
             length: _season_of([*cut(reference, length)], errors, opinion, schema)
             for length in set(stretches.lengths.values())
         }
-        seasons = {size: by_length[length] for size, length in stretches.lengths.items()}
         return cls(schema, stretches, errors, opinion, seasons)
 
     def judge(self, rows: pd.DataFrame, labels: "pd.Series[Any] | None" = None) -> dict[str, Any]:
@@ -103,11 +102,12 @@ class Judge:
             return
         season = self._season(len(rows)).expected
         with suppress(TypeError, ValueError):  # values that cannot be compared: the verdict on them stands without it
-            yield expected_harm(self.opinion, baseline.reference, rows, checks, baseline.bonds.foretold, season=season)
+            foretold = baseline.bonds.foretold
+            yield expected_harm(self.opinion, baseline.reference, rows, checks, bound=foretold, season=season)
 
     def _season(self, rows: int) -> Season:
         """Return what windows of so many rows do by themselves."""
-        return self.seasons.get(self.stretches.size_like(rows), Season())
+        return self.seasons.get(self.stretches.length_like(rows), Season())
 
     def _performance(self, rows: pd.DataFrame, labels: "pd.Series[Any]") -> list[Check]:
         if "prediction" not in rows or len(labels) != len(rows):

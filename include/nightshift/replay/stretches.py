@@ -57,10 +57,13 @@ class Stretches:
 
     def like(self, rows: int) -> Baseline:
         """Return the baseline for a window of so many rows."""
-        return self.by_rows[self.size_like(rows)]
+        return self.by_rows[self._size_like(rows)]
 
-    def size_like(self, rows: int) -> int:
-        """Return the declared size that is most like so many rows; 0 if none was declared."""
+    def length_like(self, rows: int) -> int:
+        """Return how many rows the stretches have that a window of so many is held to; 0 if there are none."""
+        return self.lengths.get(self._size_like(rows), 0)
+
+    def _size_like(self, rows: int) -> int:
         return min(self.by_rows, key=lambda size: abs(math.log((size + 1) / (rows + 1))))
 
 

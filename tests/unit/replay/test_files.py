@@ -130,7 +130,7 @@ def a_stretch(number: int, *, evenings: float, noise: float = 1.0, rows: int = 3
     return day.assign(prediction=speed, target=speed + noise * np.where(late, 3.0, 1.0) * chance.normal(size=rows))
 
 
-def in_seasons(given: Path, *, ordered: bool = True, **changes: object) -> pd.DataFrame:
+def in_seasons(given: Path, *, ordered: bool = True) -> pd.DataFrame:
     """Lay out a reference of forty stretches of which some have far more evenings, and return its rows."""
     in_order(given, ordered=ordered, window_rows=[300])
     seasons = [a_stretch(number, evenings=0.5 + 0.3 * np.sin(number)) for number in range(40)]
