@@ -114,12 +114,12 @@ class Question:
         return min(weighed, key=lambda one: one.tail, default=None)
 
     def _is_known_ground(self, name: str, alone: Measures) -> bool:
-        """Say whether a column that comes and goes is where the reference's own windows were.
+        """Say whether a column that comes and goes is where the reference's own windows were, and not only the odd one.
 
-        Further out, as on the coldest day of all, nobody knows how it goes with the others.
+        Further out, as on the coldest days of all, nobody knows how it goes with the others.
         """
         swing = self.baseline.variation.swing(name, "location")
-        return swing.variance == 0.0 or "location" not in alone or alone["location"].effect <= swing.worst
+        return swing.variance == 0.0 or "location" not in alone or swing.is_known_ground(alone["location"].shift)
 
     def _mover(self, name: str, statistic: str, measure: Measure) -> Mover:
         return Mover(name, statistic, measure, self.baseline.variation.swing(name, statistic).tail(measure))

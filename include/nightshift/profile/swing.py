@@ -13,6 +13,8 @@ from nightshift.profile.tails import student_tail
 
 WINDOWS_MIN = 4
 """Fewer windows tell nothing about how windows vary."""
+FURTHER = 3
+"""So many windows, or a tenth of few, must have been further out for a place to be known ground."""
 SURE = 0.2
 """Windows whose spread chance would explain this often or more are taken to vary by chance alone."""
 
@@ -24,7 +26,7 @@ class Swing:
     Sizes are never negative and often skewed, so their logarithms are kept too.
     ``variance`` is what is left when chance has had its part; 0 if nothing is.
     ``excess`` is how heavy the tails of signed shifts are: their kurtosis beyond a
-    normal law's, about 0.
+    normal law's, about 0. Between the two shifts of ``ground`` lay nearly all of them.
     """
 
     windows: int = 0
@@ -34,6 +36,7 @@ class Swing:
     log_mean: float = 0.0
     log_variance: float = 0.0
     excess: float = 0.0
+    ground: tuple[float, float] | None = None
 
     @classmethod
     def around_zero(cls, measures: Sequence[Measure]) -> Self:
@@ -42,7 +45,9 @@ class Swing:
         if not varies(measures):
             return cls(len(measures), worst=_largest(shifts))
         beyond = float(np.mean(shifts**2 - [one.variance for one in measures]))
-        return cls(len(measures), 0.0, max(beyond, 0.0), _largest(shifts), excess=_excess(shifts))
+        return cls(
+            len(measures), 0.0, max(beyond, 0.0), _largest(shifts), excess=_excess(shifts), ground=_ground(shifts)
+        )
 
     @classmethod
     def of_sizes(cls, measures: Sequence[Measure]) -> Self:
@@ -71,6 +76,11 @@ class Swing:
         skewed = student_tail(more, logarithmic, self.windows) / 2 if self.log_variance and more > 0 else 0.0
         return max(measure.tail, student_tail(measure.shift - self.mean, between, self.windows) / 2, skewed)
 
+    def is_known_ground(self, shift: float) -> bool:
+        """Say whether enough windows were as far out as ``shift``, on its side, to tell what goes with it."""
+        low, high = self.ground or (-self.worst, self.worst)
+        return low <= shift <= high
+
     @property
     def reach(self) -> float:
         """The size that windows of the reference hardly exceed."""
@@ -81,7 +91,8 @@ class Swing:
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Self:
-        return cls(**content)
+        ground = content.get("ground")
+        return cls(**{**content, "ground": tuple(ground) if ground else None})
 
 
 def varies(measures: Sequence[Measure]) -> bool:
@@ -96,6 +107,13 @@ def _excess(shifts: np.ndarray) -> float:
     """Return the kurtosis about 0 beyond the normal law's 3; at least 0."""
     square = float(np.mean(shifts**2))
     return max(float(np.mean(shifts**4)) / square**2 - 3, 0.0) if square else 0.0
+
+
+def _ground(shifts: np.ndarray) -> tuple[float, float]:
+    """Return the least and the largest shift that enough others lie beyond; seasons may go further one way."""
+    ordered = np.sort(shifts)
+    further = min(FURTHER, len(shifts) // 10)
+    return float(ordered[further]), float(ordered[-1 - further])
 
 
 def _largest(shifts: np.ndarray) -> float:
