@@ -102,7 +102,7 @@ class Question:
 
     def _surest(self, name: str, alone: Measures, told: Measures | None) -> Mover | None:
         """Return the most telling measure, its probability as if it alone had been asked."""
-        measures = {**alone, **({"level": told["level"]} if told and self._is_known_ground(name, alone) else {})}
+        measures = {**alone, **({"level": told["level"]} if told and self._is_known_ground(name, told) else {})}
         foretold = name in self.baseline.bonds.tables
         total = sum(WEIGHTS[one] for one in alone) + (WEIGHTS["level"] if foretold else 0.0)
         asked = [self._mover(name, statistic, measure) for statistic, measure in measures.items()]
@@ -113,13 +113,17 @@ class Question:
         ]
         return min(weighed, key=lambda one: one.tail, default=None)
 
-    def _is_known_ground(self, name: str, alone: Measures) -> bool:
-        """Say whether a column that comes and goes is where the reference's own windows were, and not only the odd one.
+    def _is_known_ground(self, name: str, told: Measures) -> bool:
+        """Say whether the others foretell a column that comes and goes to be where the reference's own windows were.
 
-        Further out, as on the coldest days of all, nobody knows how it goes with the others.
+        Further out, as on the coldest day of all, nobody knows how it goes with the others. Where it is itself
+        does not count: a fault may have put it there.
         """
-        swing = self.baseline.variation.swing(name, "location")
-        return swing.variance == 0.0 or "location" not in alone or swing.is_known_ground(alone["location"].shift)
+        variation = self.baseline.variation
+        location = variation.swing(name, "location")
+        # releases that were made before places were kept know only how far out the column was itself
+        least, most = variation.swing(name, "foretold").ground or (-location.worst, location.worst)
+        return location.variance == 0.0 or least <= told["foretold"].shift <= most
 
     def _mover(self, name: str, statistic: str, measure: Measure) -> Mover:
         return Mover(name, statistic, measure, self.baseline.variation.swing(name, statistic).tail(measure))

@@ -13,8 +13,8 @@ from nightshift.profile.tails import student_tail
 
 WINDOWS_MIN = 4
 """Fewer windows tell nothing about how windows vary."""
-FURTHER = 3
-"""So many windows, or a tenth of few, must have been further out for a place to be known ground."""
+MANY = 30
+"""Of so many windows the furthest on either side may have been the odd one."""
 SURE = 0.2
 """Windows whose spread chance would explain this often or more are taken to vary by chance alone."""
 
@@ -26,7 +26,7 @@ class Swing:
     Sizes are never negative and often skewed, so their logarithms are kept too.
     ``variance`` is what is left when chance has had its part; 0 if nothing is.
     ``excess`` is how heavy the tails of signed shifts are: their kurtosis beyond a
-    normal law's, about 0. Between the two shifts of ``ground`` lay nearly all of them.
+    normal law's, about 0. Of places, ``ground`` is between which two they lay.
     """
 
     windows: int = 0
@@ -39,15 +39,20 @@ class Swing:
     ground: tuple[float, float] | None = None
 
     @classmethod
+    def of_places(cls, measures: Sequence[Measure]) -> Self:
+        """Return between where and where windows lay, but for the odd one of many; of their law nothing is asked."""
+        shifts = sorted(one.shift for one in measures)
+        odd = 1 if len(shifts) >= MANY else 0
+        return cls(len(shifts), worst=max(map(abs, shifts)), ground=(shifts[odd], shifts[-1 - odd]))
+
+    @classmethod
     def around_zero(cls, measures: Sequence[Measure]) -> Self:
         """Return the swing of a statistic with a sign, which is 0 on average over the reference."""
         shifts = np.array([one.shift for one in measures])
         if not varies(measures):
             return cls(len(measures), worst=_largest(shifts))
         beyond = float(np.mean(shifts**2 - [one.variance for one in measures]))
-        return cls(
-            len(measures), 0.0, max(beyond, 0.0), _largest(shifts), excess=_excess(shifts), ground=_ground(shifts)
-        )
+        return cls(len(measures), 0.0, max(beyond, 0.0), _largest(shifts), excess=_excess(shifts))
 
     @classmethod
     def of_sizes(cls, measures: Sequence[Measure]) -> Self:
@@ -76,11 +81,6 @@ class Swing:
         skewed = student_tail(more, logarithmic, self.windows) / 2 if self.log_variance and more > 0 else 0.0
         return max(measure.tail, student_tail(measure.shift - self.mean, between, self.windows) / 2, skewed)
 
-    def is_known_ground(self, shift: float) -> bool:
-        """Say whether enough windows were as far out as ``shift``, on its side, to tell what goes with it."""
-        low, high = self.ground or (-self.worst, self.worst)
-        return low <= shift <= high
-
     @property
     def reach(self) -> float:
         """The size that windows of the reference hardly exceed."""
@@ -107,13 +107,6 @@ def _excess(shifts: np.ndarray) -> float:
     """Return the kurtosis about 0 beyond the normal law's 3; at least 0."""
     square = float(np.mean(shifts**2))
     return max(float(np.mean(shifts**4)) / square**2 - 3, 0.0) if square else 0.0
-
-
-def _ground(shifts: np.ndarray) -> tuple[float, float]:
-    """Return the least and the largest shift that enough others lie beyond; seasons may go further one way."""
-    ordered = np.sort(shifts)
-    further = min(FURTHER, len(shifts) // 10)
-    return float(ordered[further]), float(ordered[-1 - further])
 
 
 def _largest(shifts: np.ndarray) -> float:

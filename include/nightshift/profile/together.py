@@ -70,7 +70,9 @@ class Bonds:
     def measures(
         self, window: Sample, *, among: Collection[str] | None = None, of: Collection[str] | None = None
     ) -> dict[str, dict[str, Measure]]:
-        """Return ``level`` and ``bond`` of each column that the others foretell.
+        """Return ``level``, ``bond`` and ``foretold`` of each column that the others foretell.
+
+        ``foretold`` is where the others say that the column is: its shift only, which has neither variance nor chance.
 
         Parameters
         ----------
@@ -198,7 +200,11 @@ class _Left:
     def measures(self, now: np.ndarray, values: np.ndarray) -> dict[str, Measure]:
         """Return how both moved, given what is left of a window's rows and the column's own scores there."""
         usual = self.usual[np.searchsorted(self.edges, values, side="right")]
-        return {"level": self.level.measure(now), "bond": self.bond.measure((now - self.level.mean) ** 2 - usual)}
+        return {
+            "level": self.level.measure(now),
+            "bond": self.bond.measure((now - self.level.mean) ** 2 - usual),
+            "foretold": Measure(float((values - now).mean()), 0.0, 1.0),
+        }
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,7 @@ class Variation:
         swings = {
             name: {
                 **_swings_of([(before.columns[name], window.columns[name]) for before, window in pairs]),
-                **{kind: Swing.around_zero(found) for kind, found in together.get(name, {}).items()},
+                **_bound_swings(together.get(name, {})),
             }
             for name in whole.columns
             if all(name in window.columns for window in seen)
@@ -108,7 +108,7 @@ class Variation:
 def _swings_of(pairs: Sequence[tuple[FeatureProfile, FeatureProfile]]) -> dict[str, Swing]:
     moved = [Movement.of(before, window).measures for before, window in pairs]
     found = {}
-    for statistic in moved[0] if moved else ():
+    for statistic in dict.fromkeys(statistic for measures in moved for statistic in measures):
         own = [measures[statistic] for measures in moved if statistic in measures]
         signed = statistic in ("location", "spread")
         found[statistic] = Swing.around_zero(own) if signed else Swing.of_sizes(own)
@@ -116,6 +116,14 @@ def _swings_of(pairs: Sequence[tuple[FeatureProfile, FeatureProfile]]) -> dict[s
     for statistic, sizes in shares.left_out([window for _, window in pairs]).items():
         found[statistic] = _of_shares(sizes)
     return found
+
+
+def _bound_swings(together: Mapping[str, Sequence[Measure]]) -> dict[str, Swing]:
+    """Return the swings of what the other columns say of one."""
+    return {
+        statistic: Swing.of_places(measures) if statistic == "foretold" else Swing.around_zero(measures)
+        for statistic, measures in together.items()
+    }
 
 
 def _of_shares(sizes: Sequence[float]) -> Swing:

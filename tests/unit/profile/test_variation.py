@@ -100,6 +100,28 @@ def test_on_the_coldest_day_of_all_the_others_are_not_asked_about_it(baseline: B
     assert not [check.sentence for check in report.checks if "beside what the other columns" in check.sentence]
 
 
+@pytest.mark.parametrize("by", [-4.0, 4.0])
+def test_a_fault_on_known_ground_names_its_column_wherever_it_put_it(baseline: Baseline, by: float) -> None:
+    (day,) = days(DAYS, 1, seed=9)
+    usual = {name: day[name] - day["cold"].mean() + by for name in ("cold", "dew")}
+    broken = day.assign(cold=usual["cold"], dew=usual["dew"] + np.sign(by) * 4)
+
+    report = told(baseline, broken)
+
+    assert {check.subject for check in report.checks if check.status is not Status.HEALTHY} == {"dew"}
+
+
+def test_a_column_that_the_first_day_lacked_swings_all_the_same() -> None:
+    first, *others = days(0, 8, seed=10)
+    seen = [first.assign(cold=np.nan, campaign=None), *others]
+    whole = Profile.of(pd.concat(seen), KINDS)
+
+    variation = Variation.of_parts(whole, [Profile.of(day, KINDS, bins_of=whole) for day in seen], _even())
+
+    assert variation.swings_by_itself("cold")
+    assert variation.swing("cold", "location").windows == 7
+
+
 def test_the_next_of_twenty_windows_is_seldom_beyond_what_they_allow() -> None:
     chance = np.random.default_rng(6)
     drifts = np.exp(chance.normal(-2, 0.4, (2000, 21)))
