@@ -71,16 +71,19 @@ class Variation:
         """Return the drift that a window like these exceeds as seldom as ``alpha``; 0 if there was none.
 
         The next of forty is beyond the worst of them once in forty-one times: so the
-        logarithms of all are asked (Student's law, for one more), and the worst is the least.
+        logarithms of all are asked, and the worst is the least. Those above their mean
+        lie further from it than those below, and only they tell how far more goes (two
+        normal halves: G. Fechner, Kollektivmasslehre, 1897; Student's law, for one more).
         """
         worst = self.worst_drift
         if len(self.drift) < WINDOWS_MIN or min(self.drift) <= 0:
             return worst
         logs = [math.log(one) for one in self.drift]
         mean = sum(logs) / len(logs)
-        variance = sum((one - mean) ** 2 for one in logs) / (len(logs) - 1) * (1 + 1 / len(logs))
+        above = [one - mean for one in logs if one > mean] or [0.0]
+        variance = sum(one**2 for one in above) / len(above) * (1 + 1 / len(logs))
         # exp of a few hundred is as good as no limit, and still a number
-        return max(worst, math.exp(min(mean + student_reach(alpha, variance, len(logs)), 300.0)))
+        return max(worst, math.exp(min(mean + student_reach(alpha, variance, len(above) + 1), 300.0)))
 
     def swing(self, column: str, statistic: str) -> Swing:
         """Return how a statistic of a column swings; nothing is known of one that was not watched."""

@@ -132,6 +132,15 @@ def test_the_next_of_twenty_windows_is_seldom_beyond_what_they_allow() -> None:
     assert np.mean(beyond) < 0.003 < 0.03 < np.mean(worst)
 
 
+def test_the_next_of_thirty_windows_is_seldom_beyond_what_they_allow_though_a_few_of_them_lie_far_up() -> None:
+    chance = np.random.default_rng(11)
+    drifts = np.exp(-2 + 0.3 * chance.gamma(4.0, 1.0, (8000, 31)))
+
+    beyond = [Variation(tuple(row[:-1])).drift_within(0.001) < row[-1] for row in drifts]
+
+    assert np.mean(beyond) < 0.005
+
+
 def test_a_part_is_held_to_the_other_rows_alone() -> None:
     rows = pd.concat(days(0, 5, seed=7), ignore_index=True)
     whole = Profile.of(rows, KINDS)
