@@ -42,7 +42,8 @@ def main() -> None:
         _quiet_with_labels(asked, seed)
         return
     try:
-        for name, turns in (("flights", 1), ("days", 2 * asked.worlds)) if "flights" in asked.families else ():
+        streams = 2 * asked.worlds if asked.streams is None else asked.streams
+        for name, turns in (("flights", 1), ("days", streams)) if "flights" in asked.families else ():
             for turn in range(turns):
                 measured.found.extend((f"{name} by time", *one) for one in _by_time(name, seed + turn))
         for turn in range(asked.worlds):
@@ -110,6 +111,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--tune", action="store_true", help="draw the families that thresholds are chosen on")
     parser.add_argument("--families", default=",".join(FAMILIES))
     parser.add_argument("--worlds", type=int, default=2, help="how many of each family")
+    parser.add_argument(
+        "--streams", type=int, help="made-up streams of days in order of time, beside that of flights; two a world"
+    )
     parser.add_argument("--quiet", type=int, default=40, help="quiet windows of each world and size")
     parser.add_argument("--each", type=int, default=6, help="windows of each plant, world and size")
     parser.add_argument(
