@@ -42,3 +42,11 @@ def test_a_swing_survives_json_and_one_without_ground_is_read() -> None:
 
     del kept["ground"]
     assert Swing.from_json(kept).ground is None
+
+
+def test_a_share_that_fell_by_less_than_it_usually_does_is_no_news() -> None:
+    swing = Swing.of_sizes([Measure(shift, 1e-4, 1e-9) for shift in (-0.5, -0.3, 0.1, -0.4, 0.2)])
+
+    assert swing.mean < 0
+    assert swing.tail(Measure(-0.1, 1e-4, 1e-9)) == 1.0
+    assert swing.tail(Measure(5.0, 1e-4, 1e-300)) < 0.05
