@@ -43,7 +43,7 @@ class Swing:
         """Return between where and where windows lay, but for the odd one of many; of their law nothing is asked."""
         shifts = sorted(one.shift for one in measures)
         odd = 1 if len(shifts) >= MANY else 0
-        return cls(len(shifts), worst=max(map(abs, shifts)), ground=(shifts[odd], shifts[-1 - odd]))
+        return cls(len(shifts), ground=(shifts[odd], shifts[-1 - odd]))
 
     @classmethod
     def around_zero(cls, measures: Sequence[Measure]) -> Self:
