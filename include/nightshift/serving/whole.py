@@ -69,7 +69,7 @@ class WholeProtocol(GuardedProtocol):
     """
 
     app: AnswersAtOnce
-    _held: tuple[Whole, bytearray] | None = None
+    _held: tuple[Whole, list[bytes]] | None = None
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
@@ -82,7 +82,7 @@ class WholeProtocol(GuardedProtocol):
         if self._is_free() and self.parser.get_method() == b"POST" and PLAIN_URL.fullmatch(self.url):
             self.leave_head()
             keep_alive = self.parser.get_http_version() != "1.0" and self.parser.should_keep_alive()
-            self._held = Whole(self, dict(self.headers), keep_alive=keep_alive), bytearray()
+            self._held = Whole(self, dict(self.headers), keep_alive=keep_alive), []
         else:
             super().on_headers_complete()
 
@@ -90,12 +90,12 @@ class WholeProtocol(GuardedProtocol):
         if self._held is None:
             super().on_body(body)
         else:
-            self._held[1].extend(body)
+            self._held[1].append(body)
 
     def on_message_complete(self) -> None:
         if self._held is not None:
-            whole, body = self._held
-            if self.app.at_once(self.url.decode("ascii"), whole.headers, bytes(body), whole.answer):
+            whole, pieces = self._held
+            if self.app.at_once(self.url.decode("ascii"), whole.headers, b"".join(pieces), whole.answer):
                 self.cycle, self._held, self.to_send_by = whole, None, None
                 return
             self._let_go()
@@ -115,7 +115,7 @@ class WholeProtocol(GuardedProtocol):
     def _let_go(self) -> None:
         """Give uvicorn what was held."""
         assert self._held is not None
-        (_, body), self._held = self._held, None
+        (_, pieces), self._held = self._held, None
         super().on_headers_complete()
-        if body:
-            super().on_body(bytes(body))
+        for body in pieces:
+            super().on_body(body)
