@@ -218,18 +218,14 @@ class Opinion:
 
     def matrix(self, rows: pd.DataFrame) -> Floats:
         """Return inputs and answers as numbers: (rows, columns and answers), NaN where there is none."""
-        parts = [self._column(rows, name) for name in self.kinds]
-        answers = [name for name in self._answers() if name in rows]
-        parts += [pd.to_numeric(rows[name], errors="coerce").to_numpy(dtype=float) for name in answers]
-        parts += [np.full(len(rows), np.nan)] * (len(self._answers()) - len(answers))
-        found = np.stack(parts, axis=1).astype(float)
+        found = np.stack([self._column(rows, name) for name in (*self.kinds, *self._answers())], axis=1).astype(float)
         found[~np.isfinite(found)] = np.nan
         return found
 
     def _column(self, rows: pd.DataFrame, name: str) -> Floats:
         if name not in rows:
             return np.full(len(rows), np.nan)
-        if self.kinds[name] == "categorical":
+        if self.kinds.get(name) == "categorical":
             places = {level: place for place, level in enumerate(self.levels[name])}
             return rows[name].astype(object).map(places).to_numpy(dtype=float)
         return pd.to_numeric(rows[name], errors="coerce").to_numpy(dtype=float)

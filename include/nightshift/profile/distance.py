@@ -94,10 +94,10 @@ def _wasserstein(reference: FeatureProfile, current: FeatureProfile) -> float:
 
 
 def _cramers_v(moved: Movement) -> float:
-    before, now = moved.grouped
-    rows = before.sum(), now.sum()
+    rows = moved.rows
     if not all(rows):
         return 0.0
+    before, now = moved.grouped
     pooled = (before + now) / sum(rows)
     statistic = ((before / rows[0] - pooled) ** 2 / pooled).sum() * rows[0] + (
         (now / rows[1] - pooled) ** 2 / pooled

@@ -60,13 +60,30 @@ def test_from_few_rows_or_one_class_nothing_is_learned() -> None:
     assert Opinion.of(rows.assign(target=1), KINDS, "binary") is None
 
 
+def of_classes(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows as a model of three classes would answer them."""
+    names = np.array(["low", "middle", "high"])[np.digitize(rows["speed"], [-0.5, 0.5])]
+    chances = {f"probability_{name}": np.where(names == name, 0.8, 0.1) for name in ("high", "low", "middle")}
+    return rows.assign(prediction=names, target=np.roll(names, 1), **chances)
+
+
+def test_a_window_that_lacks_the_probabilities_of_one_class_keeps_the_others_in_their_places() -> None:
+    rows = of_classes(answered(1500, seed=5, task="binary"))
+    opinion = Opinion.of(rows, KINDS, "multiclass")
+    assert opinion is not None
+
+    whole, without = opinion.matrix(rows), opinion.matrix(rows.drop(columns="probability_low"))
+
+    place = len(KINDS) + opinion.classes.index("low")
+    assert np.isnan(without[:, place]).all()
+    np.testing.assert_array_equal(np.delete(without, place, axis=1), np.delete(whole, place, axis=1))
+
+
 @pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
 def test_kept_as_json_an_opinion_is_the_same_and_so_are_its_bytes(task: str) -> None:
     rows = answered(1500, seed=5, task="binary" if task == "multiclass" else task)
     if task == "multiclass":
-        names = np.array(["low", "middle", "high"])[np.digitize(rows["speed"], [-0.5, 0.5])]
-        chances = {f"probability_{name}": np.where(names == name, 0.8, 0.1) for name in ("high", "low", "middle")}
-        rows = rows.assign(prediction=names, target=np.roll(names, 1), **chances)
+        rows = of_classes(rows)
     opinion = Opinion.of(rows, KINDS, task)
     assert opinion is not None
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from factories.profile import KINDS, trips
 from nightshift.errors import BinsDifferError, ProfileError
-from nightshift.profile.distance import psi
+from nightshift.profile.distance import distances, psi
+from nightshift.profile.movement import Movement
 from nightshift.profile.profile import FeatureProfile, Profile
 from nightshift.spec import Kind
 
@@ -57,6 +58,14 @@ def test_psi_is_finite_and_never_negative(one: list[float | None], other: list[f
 
 def test_an_empty_bin_keeps_psi_finite() -> None:
     assert 0.25 < psi(REFERENCE, column([49.0] * 100)) < math.inf
+
+
+def test_two_columns_without_a_value_lie_no_distance_apart() -> None:
+    nothing = column([None, None])
+
+    found = distances(nothing, nothing, Movement.of(nothing, nothing))
+
+    assert set(found.values()) == {0.0}
 
 
 def test_the_mean_and_the_deviation_are_those_of_pandas() -> None:
