@@ -20,7 +20,10 @@ ROWS_PER_GROUP = 30
 
 @dataclass(frozen=True)
 class Measure:
-    """One statistic: how far it moved in deviations of a row, the variance of that by chance, and its probability."""
+    """One statistic: how far it moved in deviations of a row, the variance of that by chance, and its probability.
+
+    Location and spread have a sign; one name's share and the mix are sizes, which have none.
+    """
 
     shift: float
     variance: float
@@ -101,7 +104,7 @@ class Movement:
         place = int(sure.argmax())
         asked = int((self.before > 0).sum())
         size = 2 * float(np.arcsin(np.sqrt(self.now[place] / now)) - np.arcsin(np.sqrt(self.before[place] / before)))
-        return Measure(size, 1 / before + 1 / now, min(1.0, asked * self._two_sided(place)))
+        return Measure(abs(size), 1 / before + 1 / now, min(1.0, asked * self._two_sided(place)))
 
     def _mix(self) -> Measure:
         """Compare all shares at once by chi-square, on groups of bins that a window of this size can fill."""

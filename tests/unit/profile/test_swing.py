@@ -3,9 +3,11 @@
 import json
 
 import numpy as np
+import pytest
 
-from nightshift.profile.movement import Measure
+from nightshift.profile.movement import Measure, Movement
 from nightshift.profile.swing import Swing
+from nightshift.spec import Kind
 
 
 def test_a_size_with_a_long_tail_is_judged_by_its_logarithm() -> None:
@@ -44,9 +46,16 @@ def test_a_swing_survives_json_and_one_without_ground_is_read() -> None:
     assert Swing.from_json(kept).ground is None
 
 
-def test_a_share_that_fell_by_less_than_it_usually_does_is_no_news() -> None:
-    swing = Swing.of_sizes([Measure(shift, 1e-4, 1e-9) for shift in (-0.5, -0.3, 0.1, -0.4, 0.2)])
+def share(part: float, rows: int = 2000) -> Measure:
+    """Of 20,000 rows of which half were one name, ``part`` of the next ones are."""
+    before, now = np.array([10_000.0, 10_000.0]), np.array([part, 1 - part]) * rows
+    return Movement(Kind.CATEGORICAL, before, now, ("a", "b")).measures["name"]
 
-    assert swing.mean < 0
-    assert swing.tail(Measure(-0.1, 1e-4, 1e-9)) == 1.0
-    assert swing.tail(Measure(5.0, 1e-4, 1e-300)) < 0.05
+
+@pytest.mark.parametrize("way", [1, -1], ids=["rose", "fell"])
+def test_a_share_that_swings_may_rise_and_fall_as_it_did_and_no_further(way: int) -> None:
+    swing = Swing.of_sizes([share(0.5 + moved) for moved in (0.1, -0.08, 0.12, -0.1, 0.09, -0.11)])
+
+    assert swing.tail(share(0.5 + way * 0.05)) == 1.0
+    assert swing.tail(share(0.5 + way * 0.12)) > 0.05
+    assert swing.tail(share(0.5 + way * 0.3)) < 0.002
