@@ -183,7 +183,7 @@ def _retire(log: Path, segments: list[Segment], manifest: Manifest) -> None:
     damaged = {lost.segment for lost in manifest.lost if not lost.torn}
     for segment in segments:
         place = manifest.places.get(segment.path.name)
-        if not segment.is_sealed or place is None or place.offset < segment.path.stat().st_size:
+        if not segment.is_sealed or place is None or segment.read(place.offset):
             continue
         if segment.path.name in damaged:
             (log / "damaged").mkdir(exist_ok=True)

@@ -37,7 +37,7 @@ class GuardedProtocol(HttpToolsProtocol):
     """HTTP/1.1 that knows how long its caller has kept it waiting."""
 
     to_send_by: float | None = None
-    """When the caller must have sent the request it began; none while it owes none."""
+    """When the caller must have sent the request it began, or begin one; none while it waits for its answer."""
     to_read_by: float | None = None
     """When it must have read its answers, whatever it sends meanwhile; none while they flow."""
     _head_bytes = 0
@@ -84,6 +84,22 @@ class GuardedProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         self.to_send_by = None
         super().on_message_complete()
+        if self.cycle.response_complete:  # answered before it was whole
+            self._await_next()
+
+    def on_response_complete(self) -> None:
+        """Do what uvicorn does, but for the timer it sets and clears with every answer: an eighth of what one costs."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        elif self.to_send_by is None:  # it has not begun another request
+            self._await_next()
+
+    def _await_next(self) -> None:
+        self.to_send_by = self.loop.time() + self.timeout_keep_alive
 
     def pause_writing(self) -> None:
         super().pause_writing()

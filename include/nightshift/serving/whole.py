@@ -11,8 +11,10 @@ from typing import Protocol
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from nightshift.serving.guard import GuardedProtocol
-from nightshift.serving.wire import Headers, Reply, head_of
+from nightshift.serving.wire import Headers, Reply
 
+ANSWER = b"%bcontent-type: application/json\r\ncontent-length: %d\r\n%b\r\n%b"
+"""Status line, length, more headers, body."""
 CLOSE = b"connection: close\r\n"
 PLAIN_URL = re.compile(rb"/[\w./-]*", re.ASCII)
 
@@ -52,10 +54,10 @@ class Whole:
         transport = self._protocol.transport
         if self.disconnected or transport.is_closing():
             return
-        lines = [STATUS_LINE[status], *(b"%b: %b\r\n" % header for header in head_of(body, headers))]
+        more = b"".join([b"%b: %b\r\n" % header for header in headers.items()]) if headers else b""
         if not self.keep_alive:
-            lines.append(CLOSE)
-        transport.write(b"".join((*lines, b"\r\n", body)))
+            more += CLOSE
+        transport.write(ANSWER % (STATUS_LINE[status], len(body), more, body))
         if not self.keep_alive:
             transport.close()
         self._protocol.on_response_complete()
@@ -77,8 +79,6 @@ class WholeProtocol(GuardedProtocol):
             self._let_go()
 
     def on_headers_complete(self) -> None:
-        # a request before it in the same piece may have been answered, and the line be taken for idle since
-        self._unset_keepalive_if_required()
         if self._is_free() and self.parser.get_method() == b"POST" and PLAIN_URL.fullmatch(self.url):
             self.leave_head()
             keep_alive = self.parser.get_http_version() != "1.0" and self.parser.should_keep_alive()
@@ -95,8 +95,9 @@ class WholeProtocol(GuardedProtocol):
     def on_message_complete(self) -> None:
         if self._held is not None:
             whole, pieces = self._held
+            self.to_send_by = None
             if self.app.at_once(self.url.decode("ascii"), whole.headers, b"".join(pieces), whole.answer):
-                self.cycle, self._held, self.to_send_by = whole, None, None
+                self.cycle, self._held = whole, None
                 return
             self._let_go()
         super().on_message_complete()

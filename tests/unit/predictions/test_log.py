@@ -123,11 +123,12 @@ def test_half_a_frame_of_a_living_writer_is_no_damage(tmp_path: Path) -> None:
     assert log.window(*WEEK)[1].damaged == ()
 
 
-def test_a_torn_tail_is_cut_and_reported_with_its_file_and_offset(tmp_path: Path) -> None:
+@pytest.mark.parametrize("room", [0, 5000], ids=["at the end", "before room that was laid out"])
+def test_a_torn_tail_is_cut_and_reported_with_its_file_and_offset(tmp_path: Path, room: int) -> None:
     log = PredictionLog(tmp_path)
     log.append(columns(), [answered("a"), answered("b")])
     path = list_segments(tmp_path)[0].path
-    path.write_bytes(path.read_bytes()[:-5])
+    path.write_bytes(path.read_bytes()[:-5] + bytes(room))
     log.compact()
 
     rows, window = log.window(*WEEK)
@@ -139,6 +140,22 @@ def test_a_torn_tail_is_cut_and_reported_with_its_file_and_offset(tmp_path: Path
         lost.offset + lost.bytes
         == len(frame(encode(columns())) + frame(encode(answered("a"))) + frame(encode(answered("b")))) - 5
     )
+
+
+def test_room_that_a_killed_writer_laid_out_is_no_damage_and_keeps_no_segment(tmp_path: Path) -> None:
+    log, writer = PredictionLog(tmp_path), SegmentWriter(tmp_path, name="w")
+    writer.write([(columns(), frame(encode(answered("a"))))])
+    path = list_segments(tmp_path)[0].path
+    killed = path.read_bytes()
+    writer.close()
+    path.write_bytes(killed)
+
+    log.compact()
+
+    assert killed.endswith(bytes(1000))
+    assert ids(log) == ["a-0"]
+    assert log.window(*WEEK)[1].damaged == ()
+    assert list_segments(tmp_path) == []
 
 
 def test_a_damaged_segment_costs_one_entry_and_is_kept_for_a_person(tmp_path: Path) -> None:

@@ -68,6 +68,19 @@ def test_a_segment_is_sealed_once_its_writer_left_it(tmp_path: Path) -> None:
     assert [segment.is_sealed for segment in list_segments(tmp_path)] == [True]
 
 
+@pytest.mark.parametrize("names", [("a",), tuple(f"many-{number}" for number in range(9000))], ids=["few", "many"])
+def test_a_segment_that_was_left_holds_its_frames_and_nothing_else(tmp_path: Path, names: tuple[str, ...]) -> None:
+    writer, flat = SegmentWriter(tmp_path, name="w"), columns()
+    for start in range(0, len(names), 50):
+        write(writer, *names[start : start + 50])
+    living = list_segments(tmp_path)[0].read(0)
+    writer.close()
+
+    expected = b"".join(frame(encode(one)) for one in (flat, *map(answered, names)))
+    path = list_segments(tmp_path)[0].path
+    assert living == path.read_bytes() == expected
+
+
 def test_a_full_segment_is_followed_by_the_next(tmp_path: Path) -> None:
     writer = SegmentWriter(tmp_path, name="w", segment_bytes=1)
 

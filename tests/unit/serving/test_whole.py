@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 import uvicorn
 
 from factories.callers import post
+from nightshift.serving.guard import sweep
 from nightshift.serving.run import listen
 from nightshift.serving.whole import WholeProtocol
 from nightshift.serving.wire import Headers, Message, Receive, Reply, Send, respond
@@ -65,9 +66,11 @@ async def serving(app: Echo, *, connections: int = 100, idle_seconds: int = 5) -
     config.load()
     server.lifespan = config.lifespan_class(config)
     await server.startup(sockets=[listening])
+    sweeping = asyncio.create_task(sweep(server))
     try:
         yield server
     finally:
+        sweeping.cancel()
         await server.shutdown(sockets=[listening])
 
 
@@ -299,6 +302,41 @@ async def test_a_line_is_not_idle_while_its_next_request_is_on_its_way() -> None
         writer.close()
 
     assert (first[1], second[1]) == (b"1", b"2")
+
+
+@pytest.mark.parametrize("path", ["/now", "/other"])
+async def test_a_line_that_is_idle_is_closed(path: str) -> None:
+    async with serving(Echo(), idle_seconds=1) as server:
+        reader, writer = await opened(server)
+        writer.write(post(path, b"hello"))
+        await hear(reader)
+        async with asyncio.timeout(SOON_SECONDS):
+            with suppress(ConnectionResetError):
+                assert await reader.read() == b""
+        writer.close()
+
+
+async def test_who_was_answered_before_he_had_sent_it_all_may_end_it_and_ask_again() -> None:
+    class Early(Echo):
+        async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+            await respond(send, 200, b"early", {})
+
+    async with serving(Early(), idle_seconds=1) as server:
+        reader, writer = await opened(server)
+        request = post("/other", b"12345")
+        writer.write(request[:-5])
+        answers = [(await hear(reader))[1]]
+        for byte in b"12345":
+            await asyncio.sleep(0.5)
+            writer.write(bytes([byte]))
+        writer.write(request)
+        answers.append((await hear(reader))[1])
+        async with asyncio.timeout(SOON_SECONDS):
+            with suppress(ConnectionResetError):
+                assert await reader.read() == b""
+        writer.close()
+
+    assert answers == [b"early", b"early"]
 
 
 async def test_a_caller_who_has_no_more_to_say_gets_his_answer() -> None:
