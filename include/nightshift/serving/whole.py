@@ -6,7 +6,7 @@ model. What is not plain goes that way all the same: see :class:`WholeProtocol`.
 """
 
 import re
-from typing import Protocol
+from typing import ClassVar, NamedTuple, Protocol
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
@@ -16,6 +16,9 @@ from nightshift.serving.wire import Headers, Reply
 ANSWER = b"%bcontent-type: application/json\r\ncontent-length: %d\r\n%b\r\n%b"
 """Status line, length, more headers, body."""
 CLOSE = b"connection: close\r\n"
+END = b"\r\n\r\n"
+HEADS_MAX, HEAD_BYTES_MAX = 512, 2048
+"""So many heads are known, none of them longer."""
 PLAIN_URL = re.compile(rb"/[\w./-]*", re.ASCII)
 
 
@@ -63,20 +66,45 @@ class Whole:
         self._protocol.on_response_complete()
 
 
+class Known(NamedTuple):
+    """What a head was parsed to."""
+
+    path: str
+    headers: Headers
+    length: int
+
+
 class WholeProtocol(GuardedProtocol):
     """Holds a ``POST`` back until the piece that brought its head is read; if that was all, asks for an answer at once.
 
     What did not come whole, follows one that is not answered yet, or is not
     answered at once by the app, is given to uvicorn as if it had not been held.
+
+    Callers send the same head again and again. One that was parsed, and followed by
+    just the body it told of, is known; what begins a request with the same bytes, and
+    brings as long a body, is not parsed again.
     """
 
     app: AnswersAtOnce
+    _heads: ClassVar[dict[bytes, Known]] = {}
     _held: tuple[Whole, list[bytes]] | None = None
+    _piece: bytes | None = None
+    """What is being parsed, if it began where a request begins."""
+    _is_between = True
 
     def data_received(self, data: bytes) -> None:
+        if self._is_between:
+            if self._is_answered_unparsed(data):
+                return
+            self._piece = data
         super().data_received(data)
+        self._piece = None
         if self._held is not None and not self.transport.is_closing():
             self._let_go()
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._is_between = False
 
     def on_headers_complete(self) -> None:
         if self._is_free() and self.parser.get_method() == b"POST" and PLAIN_URL.fullmatch(self.url):
@@ -93,14 +121,41 @@ class WholeProtocol(GuardedProtocol):
             self._held[1].append(body)
 
     def on_message_complete(self) -> None:
+        self._is_between = True
         if self._held is not None:
-            whole, pieces = self._held
-            self.to_send_by = None
-            if self.app.at_once(self.url.decode("ascii"), whole.headers, b"".join(pieces), whole.answer):
-                self.cycle, self._held = whole, None
+            (whole, pieces), path = self._held, self.url.decode("ascii")
+            body = b"".join(pieces)
+            if self._is_answered(whole, path, body):
+                self._held = None
+                self._learn(whole, path, body)
                 return
             self._let_go()
         super().on_message_complete()
+
+    def _is_answered(self, whole: Whole, path: str, body: bytes) -> bool:
+        self.to_send_by = None
+        if not self.app.at_once(path, whole.headers, body, whole.answer):
+            return False
+        self.cycle = whole
+        return True
+
+    def _is_answered_unparsed(self, data: bytes) -> bool:
+        """Say whether ``data`` was a whole request with a known head, and is answered."""
+        end = data.find(END, 0, HEAD_BYTES_MAX) + len(END)
+        known = self._heads.get(data[:end])
+        if known is None or len(data) - end != known.length or not self._is_free():
+            return False
+        return self._is_answered(Whole(self, known.headers, keep_alive=True), known.path, data[end:])
+
+    def _learn(self, whole: Whole, path: str, body: bytes) -> None:
+        """Remember the head of a request that was answered, if it was the whole piece and nothing was between."""
+        data = self._piece or b""
+        end = data.find(END, 0, HEAD_BYTES_MAX) + len(END)
+        told = whole.headers.get(b"content-length")
+        if whole.keep_alive and told == b"%d" % len(body) and len(data) - end == len(body):
+            self._heads[data[:end]] = Known(path, whole.headers, len(body))
+            if len(self._heads) > HEADS_MAX:
+                del self._heads[next(iter(self._heads))]
 
     def _is_free(self) -> bool:
         """Return whether nothing stands in the way of an answer at once."""
