@@ -8,9 +8,9 @@ import pytest
 import uvicorn
 
 from factories.callers import post
-from nightshift.serving.guard import sweep
+from nightshift.serving.guard import GuardedProtocol, sweep
 from nightshift.serving.run import listen
-from nightshift.serving.whole import WholeProtocol
+from nightshift.serving.whole import HEADS_MAX, WholeProtocol
 from nightshift.serving.wire import Headers, Message, Receive, Reply, Send, respond
 
 pytestmark = pytest.mark.anyio
@@ -160,6 +160,83 @@ async def test_an_answered_line_is_used_again() -> None:
 
     assert bodies == [b"/now", b"/other", b"/now", b"/now"]
     assert app.by_asgi == [b"/other"]
+
+
+@pytest.fixture
+def parsed(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """Know no head, and list what is parsed."""
+    pieces: list[bytes] = []
+    parse = GuardedProtocol.data_received
+
+    def data_received(protocol: GuardedProtocol, data: bytes) -> None:
+        pieces.append(data)
+        parse(protocol, data)
+
+    monkeypatch.setattr(WholeProtocol, "_heads", {})
+    monkeypatch.setattr(GuardedProtocol, "data_received", data_received)
+    return pieces
+
+
+async def test_a_head_that_came_before_is_not_parsed_again_whoever_sends_it(parsed: list[bytes]) -> None:
+    first, second = (post("/now", body, headers={"X-Kind": "plain"}) for body in (b"hello", b"\r\n\r\nx"))
+    async with serving(Echo()) as server:
+        heard = [await ask(server, request) for request in (first, second, first)]
+
+    assert [body for _, body in heard] == [b"hello", b"\r\n\r\nx", b"hello"]
+    assert all(b"\r\nx-kind: plain\r\n" in head for head, _ in heard)
+    assert parsed == [first]
+
+
+async def test_wherever_a_known_request_is_cut_it_is_answered_once_and_so_is_the_next(parsed: list[bytes]) -> None:
+    both = post("/now", b"POST /now\r\n\r\n1") + post("/now", b"POST /now\r\n\r\n2")
+    async with serving(Echo(), connections=1000) as server:
+        await ask(server, both[: len(both) // 2])
+        for cut in range(1, len(both)):
+            reader, writer = await opened(server)
+            writer.write(both[:cut])
+            await asyncio.sleep(0.002)
+            writer.write(both[cut:])
+            assert [(await hear(reader))[1][-1:] for _ in range(2)] == [b"1", b"2"]
+            writer.close()
+
+    assert parsed
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        post("/now", b"hello", headers={"connection": "close"}),
+        post("/now", b"hello", headers={"expect": "100-continue"}),
+        post("/now", b"hello", headers={"x": "y" * 3000}),
+        post("/other", b"hello"),
+        b"POST /now HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+        post("/now", b"hello") + post("/now", b"hello"),
+    ],
+    ids=["to be closed", "a go-ahead", "long", "by ASGI", "in chunks", "two"],
+)
+async def test_only_plain_heads_are_known(parsed: list[bytes], other: bytes) -> None:
+    async with serving(Echo()) as server:
+        for _ in range(2):
+            reader, writer = await opened(server)
+            writer.write(other)
+            if b"100-continue" in other:
+                await reader.readuntil(b"\r\n\r\n")
+            assert (await hear(reader))[1] == b"hello"
+            writer.close()
+
+    assert parsed == [other, other]
+
+
+async def test_so_many_heads_are_known_and_no_more(parsed: list[bytes]) -> None:
+    async with serving(Echo()) as server:
+        reader, writer = await opened(server)
+        for number in range(HEADS_MAX + 10):
+            writer.write(post("/now", b"hello", headers={"x": str(number)}))
+            await hear(reader)
+        writer.close()
+
+    assert len(WholeProtocol._heads) == HEADS_MAX
+    assert len(parsed) == HEADS_MAX + 10
 
 
 @pytest.mark.parametrize(
