@@ -1,7 +1,7 @@
 """Entries in a file, each framed so that a torn or damaged one is recognised and costs no other.
 
 A frame is one line: the payload's length and CRC-32 in eight hex digits each,
-and the payload, which holds no line's end. ``grep`` works on it.
+and the payload, which holds neither a line's end nor a zero byte. ``grep -a`` works on it.
 """
 
 from dataclasses import dataclass, field
@@ -43,7 +43,8 @@ def scan(data: bytes, *, start: int = 0) -> Scan:
 
     A frame whose bytes were changed is passed over up to the next line. What
     follows the last line's end is torn: it is reported, and ``end`` is before it,
-    so that a writer that is still at it can be read on from there.
+    so that a writer that is still at it can be read on from there. So is damage at the
+    end with zeros in it: room of which a power failure left only later blocks filled.
     """
     found = Scan(end=start)
     at = 0
@@ -60,7 +61,8 @@ def scan(data: bytes, *, start: int = 0) -> Scan:
         if newline < 0:
             found.damage.append(Damage(start + at, len(data) - at, torn=True))
             return Scan(found.frames, found.damage, start + at)
-        found.damage.append(Damage(start + at, newline + 1 - at, torn=False))
+        is_hole = newline + 1 == len(data) and b"\0" in data[at:]
+        found.damage.append(Damage(start + at, newline + 1 - at, torn=is_hole))
         at = newline + 1
     return Scan(found.frames, found.damage, start + at)
 

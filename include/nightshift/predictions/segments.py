@@ -27,6 +27,7 @@ AHEAD = bytes(1024 * 1024)
 """What is written where frames will be: a disk is sooner done with blocks that a file has than with blocks it gets."""
 SMALL_BYTES = 32 * 1024
 """More at once is written straight on: to write it twice would cost more than the blocks."""
+SPARE_BYTES = 64 * 1024 * 1024
 MODE = 0o600
 """Inputs may be personal: only the owner reads them."""
 
@@ -123,21 +124,27 @@ class SegmentWriter:
         is_longer, self._laid_out = self._laid_out > size, 0
         self._told.clear()
         if file is not None:
-            try:
+            with suppress(OSError):  # room that stays is nothing
                 if is_longer:
                     os.ftruncate(file, size)
-            finally:
-                os.close(file)
+            os.close(file)
 
     def _append(self, frames: Sequence[tuple[Columns, bytes]]) -> None:
         handle = self._file if self._file is not None else self._open()
         data = b"".join(self._with_columns(frames))
         if self.sync == "answer" and len(data) <= SMALL_BYTES and self._size + len(data) > self._laid_out:
-            self._laid_out = self._size + os.pwrite(handle, AHEAD, self._size)
+            self._lay_out(handle)
         written = os.write(handle, data)
         self._size += written
         if written < len(data):
             raise OSError(errno.ENOSPC, f"only {written:,} of {len(data):,} bytes fitted")
+
+    def _lay_out(self, handle: int) -> None:
+        """Write zeros where the next frames will be; not on a disk that is nearly full, whose rest is for frames."""
+        disk = os.fstatvfs(handle)
+        if disk.f_bavail * disk.f_frsize > SPARE_BYTES:
+            with suppress(OSError):  # what cannot be laid out may still be written
+                self._laid_out = self._size + os.pwrite(handle, AHEAD, self._size)
 
     def _with_columns(self, frames: Sequence[tuple[Columns, bytes]]) -> Iterator[bytes]:
         """Yield the frames, each version's columns before its first one in this segment."""
@@ -204,10 +211,15 @@ class Segment:
     is_sealed: bool
 
     def read(self, start: int) -> bytes:
-        """Return what was written from ``start`` on; room that its writer laid out ahead of itself is nothing."""
+        """Return what was written from ``start`` on; room that its writer laid out ahead of itself is nothing.
+
+        Of a living segment that is up to the first zero: its writer may have filled room behind what was
+        read as room, and what lies before is read again.
+        """
         with self.path.open("rb") as file:
             file.seek(start)
-            return file.read().rstrip(b"\0")
+            found = file.read()
+        return found.rstrip(b"\0") if self.is_sealed else found.partition(b"\0")[0]
 
 
 def list_segments(folder: Path) -> list[Segment]:

@@ -74,7 +74,7 @@ class Swing:
         if self.mean == 0.0:
             variance = measure.variance + between
             return max(measure.tail, student_tail(measure.shift, variance, self.windows, excess=self.excess))
-        if measure.shift <= self.mean:
+        if measure.shift <= max(self.mean, 0.0):  # a release may be older than sizes without a sign
             return 1.0
         logarithmic = self.log_variance * (1 + 1 / self.windows)
         more = math.log(measure.shift) - self.log_mean

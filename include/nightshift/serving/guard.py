@@ -5,6 +5,7 @@ of a head.
 """
 
 import asyncio
+import math
 from collections.abc import Sized
 from contextlib import suppress
 from typing import Any
@@ -37,7 +38,9 @@ class GuardedProtocol(HttpToolsProtocol):
     """HTTP/1.1 that knows how long its caller has kept it waiting."""
 
     to_send_by: float | None = None
-    """When the caller must have sent the request it began, or begin one; none while it waits for its answer."""
+    """When the caller must have sent the request it began; none while it owes none."""
+    idle_by: float | None = None
+    """When it must have begun another; none while it has, or waits for its answer."""
     to_read_by: float | None = None
     """When it must have read its answers, whatever it sends meanwhile; none while they flow."""
     _head_bytes = 0
@@ -59,6 +62,7 @@ class GuardedProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._in_head, self._head_bytes = True, 0
+        self.idle_by = None
         self.to_send_by = self.loop.time() + HEAD_SECONDS
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -91,6 +95,7 @@ class GuardedProtocol(HttpToolsProtocol):
         """Do what uvicorn does, but for the timer it sets and clears with every answer: an eighth of what one costs."""
         self.server_state.total_requests += 1
         if self.transport.is_closing():
+            self.to_read_by = self.to_read_by or self.loop.time() + BODY_SECONDS
             return
         self.flow.resume_reading()
         if self.pipeline:
@@ -99,7 +104,7 @@ class GuardedProtocol(HttpToolsProtocol):
             self._await_next()
 
     def _await_next(self) -> None:
-        self.to_send_by = self.loop.time() + self.timeout_keep_alive
+        self.idle_by = self.loop.time() + self.timeout_keep_alive
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -107,7 +112,8 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        self.to_read_by = None
+        if not self.transport.is_closing():
+            self.to_read_by = None
 
 
 async def sweep(server: Server) -> None:
@@ -121,7 +127,10 @@ async def sweep(server: Server) -> None:
 
 
 def _close_if_overdue(connection: Any, now: float) -> None:
-    deadlines = (getattr(connection, name, None) for name in ("to_send_by", "to_read_by"))
-    if any(deadline is not None and now > deadline for deadline in deadlines):
-        with suppress(RuntimeError):  # it may be closing already
+    by = {name: getattr(connection, name, None) or math.inf for name in ("to_send_by", "to_read_by", "idle_by")}
+    with suppress(RuntimeError):  # it may be closing already
+        if now > min(by["to_send_by"], by["to_read_by"]):
             connection.transport.abort()
+        elif now > by["idle_by"]:
+            connection.idle_by, connection.to_read_by = None, now + BODY_SECONDS  # it may not have read its answer yet
+            connection.transport.close()

@@ -26,7 +26,10 @@ class AnswersAtOnce(Protocol):
     """An ASGI app that also answers without ASGI."""
 
     def at_once(self, path: str, headers: Headers, body: bytes, answer: Reply) -> bool:
-        """Return whether ``answer`` is or will be called for this ``POST``; if not, the app must be asked by ASGI."""
+        """Return whether ``answer`` is or will be called for this ``POST``; if not, the app must be asked by ASGI.
+
+        To decline has no effect: the same request may be offered twice.
+        """
         ...
 
 
@@ -133,7 +136,7 @@ class WholeProtocol(GuardedProtocol):
         super().on_message_complete()
 
     def _is_answered(self, whole: Whole, path: str, body: bytes) -> bool:
-        self.to_send_by = None
+        self.to_send_by = self.idle_by = None
         if not self.app.at_once(path, whole.headers, body, whole.answer):
             return False
         self.cycle = whole
@@ -151,8 +154,7 @@ class WholeProtocol(GuardedProtocol):
         """Remember the head of a request that was answered, if it was the whole piece and nothing was between."""
         data = self._piece or b""
         end = data.find(END, 0, HEAD_BYTES_MAX) + len(END)
-        told = whole.headers.get(b"content-length")
-        if whole.keep_alive and told == b"%d" % len(body) and len(data) - end == len(body):
+        if whole.keep_alive and len(data) - end == len(body):
             self._heads[data[:end]] = Known(path, whole.headers, len(body))
             if len(self._heads) > HEADS_MAX:
                 del self._heads[next(iter(self._heads))]

@@ -158,6 +158,38 @@ def test_room_that_a_killed_writer_laid_out_is_no_damage_and_keeps_no_segment(tm
     assert list_segments(tmp_path) == []
 
 
+def test_room_that_is_filled_while_it_is_read_is_read_again(tmp_path: Path) -> None:
+    log, writer = PredictionLog(tmp_path), SegmentWriter(tmp_path, name="w")
+    first, second = (frame(encode(one)) for one in (answered("a"), answered("b")))
+    writer.write([(columns(), first)])
+    path = list_segments(tmp_path)[0].path
+    with path.open("r+b") as file:  # as a reader sees it who was past a page before its writer came there
+        file.seek(len(frame(encode(columns())) + first) + 20)
+        file.write(second[20:])
+    log.compact()
+    writer.write([(columns(), second)])
+    log.compact()
+    writer.close()
+    log.compact()
+
+    assert sorted(ids(log)) == ["a-0", "b-0"]
+    assert log.window(*WEEK)[1].damaged == ()
+    assert list_segments(tmp_path) == []
+
+
+def test_a_hole_that_a_power_failure_left_at_the_end_is_torn(tmp_path: Path) -> None:
+    log = PredictionLog(tmp_path)
+    log.append(columns(), [answered("a"), answered("b")])
+    path = list_segments(tmp_path)[0].path
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-30] + bytes(20) + whole[-10:] + bytes(500))
+    log.compact()
+
+    assert ids(log) == ["a-0"]
+    assert [lost.torn for lost in log.window(*WEEK)[1].damaged] == [True]
+    assert not (tmp_path / "damaged").exists()
+
+
 def test_a_damaged_segment_costs_one_entry_and_is_kept_for_a_person(tmp_path: Path) -> None:
     log = PredictionLog(tmp_path)
     log.append(columns(), [answered("a"), answered("b"), answered("c")])

@@ -2,7 +2,7 @@
 
 import resource
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,9 +10,10 @@ import pytest
 
 from factories.predictions import answered, columns
 from nightshift.errors import PredictionLogError
+from nightshift.predictions import segments
 from nightshift.predictions.frames import frame, scan
 from nightshift.predictions.record import Answered, Columns, decode, encode
-from nightshift.predictions.segments import SegmentWriter, Sync, list_segments, writer_name
+from nightshift.predictions.segments import AHEAD, SegmentWriter, Sync, list_segments, writer_name
 
 
 def write(writer: SegmentWriter, *names: str, of: Columns | None = None) -> None:
@@ -79,6 +80,34 @@ def test_a_segment_that_was_left_holds_its_frames_and_nothing_else(tmp_path: Pat
     expected = b"".join(frame(encode(one)) for one in (flat, *map(answered, names)))
     path = list_segments(tmp_path)[0].path
     assert living == path.read_bytes() == expected
+
+
+def test_each_segment_is_laid_out_ahead_of_its_frames(tmp_path: Path) -> None:
+    writer = SegmentWriter(tmp_path, name="w")
+    sizes = []
+    for name in ("a", "b"):
+        write(writer, name)
+        sizes.append(list_segments(tmp_path)[-1].path.stat().st_size)
+        writer.close()
+
+    assert sizes == [len(AHEAD), len(AHEAD)]
+
+
+@pytest.mark.parametrize("why", ["interval", "much at once", "a disk that is nearly full", "a disk that refuses"])
+def test_where_room_would_cost_more_than_it_spares_none_is_laid_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, why: str
+) -> None:
+    writer = SegmentWriter(tmp_path, name="w", sync="interval" if why == "interval" else "answer")
+    if why == "a disk that is nearly full":
+        monkeypatch.setattr(segments, "SPARE_BYTES", 2**62)
+    names = [f"r{number}" for number in range(500 if why == "much at once" else 2)]
+    with files_no_larger_than(10_000) if why == "a disk that refuses" else nullcontext():
+        write(writer, *names)
+
+    path = list_segments(tmp_path)[0].path
+    assert names_in(path) == ["columns 1", *names]
+    if why != "a disk that refuses":  # which takes as much as it may
+        assert not path.read_bytes().endswith(b"\0")
 
 
 def test_a_full_segment_is_followed_by_the_next(tmp_path: Path) -> None:

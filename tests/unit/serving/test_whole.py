@@ -1,6 +1,7 @@
 """What came whole is answered at once; whatever else comes is uvicorn's, and callers cannot tell which it was."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
@@ -8,6 +9,7 @@ import pytest
 import uvicorn
 
 from factories.callers import post
+from nightshift.serving import guard
 from nightshift.serving.guard import GuardedProtocol, sweep
 from nightshift.serving.run import listen
 from nightshift.serving.whole import HEADS_MAX, WholeProtocol
@@ -160,6 +162,7 @@ async def test_an_answered_line_is_used_again() -> None:
 
     assert bodies == [b"/now", b"/other", b"/now", b"/now"]
     assert app.by_asgi == [b"/other"]
+    assert server.server_state.total_requests == 4
 
 
 @pytest.fixture
@@ -393,7 +396,54 @@ async def test_a_line_that_is_idle_is_closed(path: str) -> None:
         writer.close()
 
 
-async def test_who_was_answered_before_he_had_sent_it_all_may_end_it_and_ask_again() -> None:
+@pytest.mark.parametrize("path", ["/now", "/other"])
+async def test_a_long_answer_that_is_read_slowly_is_not_cut_when_its_line_would_be_idle(path: str) -> None:
+    long = b"x" * 16_000_000
+
+    class Long(Echo):
+        def at_once(self, path: str, headers: Headers, body: bytes, answer: Reply) -> bool:
+            return super().at_once(path, headers, body, lambda *_: answer(200, long, {}))
+
+        async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+            await respond(send, 200, long, {})
+
+    async with serving(Long(), idle_seconds=1) as server:
+        reader, writer = await opened(server)
+        writer.write(post(path, b"hello"))
+        await asyncio.sleep(3)
+        _, body = await hear(reader)
+        writer.close()
+
+    assert len(body) == len(long)
+
+
+@pytest.mark.parametrize("path", ["/now", "/other"])
+@pytest.mark.parametrize("headers", [{}, {"connection": "close"}], ids=["kept", "to be closed"])
+async def test_who_does_not_read_what_is_left_of_his_answer_loses_his_line(
+    monkeypatch: pytest.MonkeyPatch, path: str, headers: dict[str, str]
+) -> None:
+    monkeypatch.setattr(guard, "BODY_SECONDS", 1.0)
+    # an app that answers with more than the kernel takes, and less than the transport minds
+    async with serving(Echo(), idle_seconds=1) as server:
+        with socket.socket() as caller:
+            caller.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            caller.connect(("127.0.0.1", server.config.port))
+            await asyncio.sleep(0.1)
+            (connection,) = server.server_state.connections
+            line = connection.transport.get_extra_info("socket")
+            line.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+            caller.sendall(post(path, b"x" * 50_000, headers=headers))
+            await asyncio.sleep(0.2)
+            left = connection.transport.get_write_buffer_size()
+            async with asyncio.timeout(SOON_SECONDS + 2):
+                while server.server_state.connections:
+                    await asyncio.sleep(0.1)
+
+    assert 0 < left < 64 * 1024
+
+
+@pytest.mark.parametrize("again", [True, False], ids=["and asks again", "and goes"])
+async def test_who_was_answered_before_he_had_sent_it_all_may_end_it(again: bool) -> None:
     class Early(Echo):
         async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
             await respond(send, 200, b"early", {})
@@ -406,14 +456,15 @@ async def test_who_was_answered_before_he_had_sent_it_all_may_end_it_and_ask_aga
         for byte in b"12345":
             await asyncio.sleep(0.5)
             writer.write(bytes([byte]))
-        writer.write(request)
-        answers.append((await hear(reader))[1])
+        if again:
+            writer.write(request)
+            answers.append((await hear(reader))[1])
         async with asyncio.timeout(SOON_SECONDS):
             with suppress(ConnectionResetError):
                 assert await reader.read() == b""
         writer.close()
 
-    assert answers == [b"early", b"early"]
+    assert answers == [b"early"] * (1 + again)
 
 
 async def test_a_caller_who_has_no_more_to_say_gets_his_answer() -> None:
