@@ -230,6 +230,36 @@ async def test_only_plain_heads_are_known(parsed: list[bytes], other: bytes) -> 
     assert parsed == [other, other]
 
 
+async def test_of_two_requests_in_one_piece_neither_is_taken_for_the_other(parsed: list[bytes]) -> None:
+    hers, mine = (post("/now", kind, headers={"X-Kind": kind.decode()}) for kind in (b"hers", b"mine"))
+    async with serving(Echo()) as server:
+        reader, writer = await opened(server)
+        heard = []
+        for piece, answers in ((hers + mine, 2), (hers, 1), (mine, 1), (hers, 1)):
+            writer.write(piece)
+            heard += [await hear(reader) for _ in range(answers)]
+        writer.close()
+
+    assert [body for _, body in heard] == [b"hers", b"mine", b"hers", b"mine", b"hers"]
+    assert all(b"\r\nx-kind: " + body + b"\r\n" in head for head, body in heard)
+
+
+async def test_a_known_request_waits_for_the_answer_before_it(parsed: list[bytes]) -> None:
+    app = Echo()
+    async with serving(app) as server:
+        await ask(server, post("/now", b"2"))
+        reader, writer = await opened(server)
+        writer.write(post("/held", b"1"))
+        await asyncio.wait_for(app.came.wait(), SOON_SECONDS)
+        writer.write(post("/now", b"2"))
+        await asyncio.sleep(0.1)
+        app.held[0][1](200, b"1", {})
+        bodies = [(await hear(reader))[1] for _ in range(2)]
+        writer.close()
+
+    assert bodies == [b"1", b"2"]
+
+
 async def test_so_many_heads_are_known_and_no_more(parsed: list[bytes]) -> None:
     async with serving(Echo()) as server:
         reader, writer = await opened(server)
