@@ -144,7 +144,7 @@ class WholeProtocol(GuardedProtocol):
 
     def _is_answered_unparsed(self, data: bytes) -> bool:
         """Say whether ``data`` was a whole request with a known head, and is answered."""
-        end = data.find(END, 0, HEAD_BYTES_MAX) + len(END)
+        end = _end_of_head(data)
         known = self._heads.get(data[:end])
         if known is None or len(data) - end != known.length or not self._is_free():
             return False
@@ -153,8 +153,8 @@ class WholeProtocol(GuardedProtocol):
     def _learn(self, whole: Whole, path: str, body: bytes) -> None:
         """Remember the head of a request that was answered, if it was the whole piece and nothing was between."""
         data = self._piece or b""
-        end = data.find(END, 0, HEAD_BYTES_MAX) + len(END)
-        if whole.keep_alive and len(data) - end == len(body):
+        end = _end_of_head(data)
+        if end and whole.keep_alive and len(data) - end == len(body):
             self._heads[data[:end]] = Known(path, whole.headers, len(body))
             if len(self._heads) > HEADS_MAX:
                 del self._heads[next(iter(self._heads))]
@@ -177,3 +177,9 @@ class WholeProtocol(GuardedProtocol):
         super().on_headers_complete()
         for body in pieces:
             super().on_body(body)
+
+
+def _end_of_head(data: bytes) -> int:
+    """Return how many bytes at the beginning are a head; none if it does not end, or is too long to be known."""
+    found = data.find(END, 0, HEAD_BYTES_MAX)
+    return found + len(END) if found >= 0 else 0

@@ -244,6 +244,39 @@ async def test_of_two_requests_in_one_piece_neither_is_taken_for_the_other(parse
     assert all(b"\r\nx-kind: " + body + b"\r\n" in head for head, body in heard)
 
 
+async def test_a_body_that_looks_like_a_known_request_is_a_body(parsed: list[bytes]) -> None:
+    known = post("/now", b"hello")
+    outer = post("/now", known)
+    async with serving(Echo()) as server:
+        await ask(server, known)
+        _, body = await ask(server, outer[: -len(known)], known)
+
+    assert body == known
+
+
+async def test_a_head_whose_rest_looks_like_a_known_request_is_one_head(parsed: list[bytes]) -> None:
+    app, known = Echo(), post("/now", b"hello")
+    async with serving(app) as server:
+        await ask(server, known)
+        _, body = await ask(server, b"POST /other HTTP/1.1\r\nx: ", known)
+
+    assert (body, app.by_asgi) == (b"hello", [b"hello"])
+
+
+async def test_a_request_that_began_in_the_piece_of_another_teaches_nothing(parsed: list[bytes]) -> None:
+    second = post("/now", b"as long as 1 and what came with it")
+    begun = len(b"as long as 1 and what came with it") - 1
+    async with serving(Echo()) as server:
+        for _ in range(2):
+            reader, writer = await opened(server)
+            writer.write(post("/now", b"1") + second[:begun])
+            bodies = [(await hear(reader))[1]]
+            writer.write(second[begun:])
+            bodies.append((await hear(reader))[1])
+            writer.close()
+            assert bodies == [b"1", b"as long as 1 and what came with it"]
+
+
 async def test_a_known_request_waits_for_the_answer_before_it(parsed: list[bytes]) -> None:
     app = Echo()
     async with serving(app) as server:
