@@ -28,6 +28,7 @@ AHEAD = bytes(1024 * 1024)
 SMALL_BYTES = 32 * 1024
 """More at once is written straight on: to write it twice would cost more than the blocks."""
 SPARE_BYTES = 64 * 1024 * 1024
+"""A disk with less than this has no room for room."""
 MODE = 0o600
 """Inputs may be personal: only the owner reads them."""
 

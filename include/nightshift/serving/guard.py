@@ -38,9 +38,9 @@ class GuardedProtocol(HttpToolsProtocol):
     """HTTP/1.1 that knows how long its caller has kept it waiting."""
 
     to_send_by: float | None = None
-    """When the caller must have sent the request it began; none while it owes none."""
+    """When the caller must have sent the request it began; none while it owes none, and the next byte begins one."""
     idle_by: float | None = None
-    """When it must have begun another; none while it has, or waits for its answer."""
+    """When it must have begun one; none while it has, or waits for its answer."""
     to_read_by: float | None = None
     """When it must have read its answers, whatever it sends meanwhile; none while they flow."""
     _head_bytes = 0
@@ -49,7 +49,7 @@ class GuardedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:
         super().connection_made(transport)
         self.flow = PatientFlow(transport, self.pipeline)
-        self.to_send_by = self.loop.time() + HEAD_SECONDS
+        self.idle_by = self.loop.time() + HEAD_SECONDS
 
     def data_received(self, data: bytes) -> None:
         if self._in_head:
@@ -92,7 +92,7 @@ class GuardedProtocol(HttpToolsProtocol):
             self._await_next()
 
     def on_response_complete(self) -> None:
-        """Do what uvicorn does, but for the timer it sets and clears with every answer: an eighth of what one costs."""
+        """Do what uvicorn does, but for the timer that it sets and clears with every answer; idle lines are swept."""
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             self.to_read_by = self.to_read_by or self.loop.time() + BODY_SECONDS

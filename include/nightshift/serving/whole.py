@@ -11,10 +11,10 @@ from typing import ClassVar, NamedTuple, Protocol
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from nightshift.serving.guard import GuardedProtocol
-from nightshift.serving.wire import Headers, Reply
+from nightshift.serving.wire import JSON, Headers, Reply
 
-ANSWER = b"%bcontent-type: application/json\r\ncontent-length: %d\r\n%b\r\n%b"
-"""Status line, length, more headers, body."""
+ANSWER = b"%bcontent-type: " + JSON + b"\r\ncontent-length: %d\r\n%b\r\n%b"
+"""Status line, length, more headers, body: what :func:`nightshift.serving.wire.head_of` lists, as bytes."""
 CLOSE = b"connection: close\r\n"
 END = b"\r\n\r\n"
 HEADS_MAX, HEAD_BYTES_MAX = 512, 2048
@@ -60,7 +60,7 @@ class Whole:
         transport = self._protocol.transport
         if self.disconnected or transport.is_closing():
             return
-        more = b"".join([b"%b: %b\r\n" % header for header in headers.items()]) if headers else b""
+        more = b"".join([b"%b: %b\r\n" % header for header in headers.items()])
         if not self.keep_alive:
             more += CLOSE
         transport.write(ANSWER % (STATUS_LINE[status], len(body), more, body))
@@ -93,10 +93,9 @@ class WholeProtocol(GuardedProtocol):
     _held: tuple[Whole, list[bytes]] | None = None
     _piece: bytes | None = None
     """What is being parsed, if it began where a request begins."""
-    _is_between = True
 
     def data_received(self, data: bytes) -> None:
-        if self._is_between:
+        if self.to_send_by is None:
             if self._is_answered_unparsed(data):
                 return
             self._piece = data
@@ -104,10 +103,6 @@ class WholeProtocol(GuardedProtocol):
         self._piece = None
         if self._held is not None and not self.transport.is_closing():
             self._let_go()
-
-    def on_message_begin(self) -> None:
-        super().on_message_begin()
-        self._is_between = False
 
     def on_headers_complete(self) -> None:
         if self._is_free() and self.parser.get_method() == b"POST" and PLAIN_URL.fullmatch(self.url):
@@ -124,7 +119,6 @@ class WholeProtocol(GuardedProtocol):
             self._held[1].append(body)
 
     def on_message_complete(self) -> None:
-        self._is_between = True
         if self._held is not None:
             (whole, pieces), path = self._held, self.url.decode("ascii")
             body = b"".join(pieces)
