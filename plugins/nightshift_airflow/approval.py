@@ -26,7 +26,8 @@ class ApprovalOperator(HITLOperator, SkipMixin):
     A no, and no answer in time, leave the champion: what comes after is skipped and
     the run is green. An answer that does not count (a no without a reason, a yes of
     who started the build alone, of who is no approver) is told to people and asked
-    for again. All of it is in the ledger.
+    for again. All of it is in the ledger, and an answer that counts stands: another
+    try, or the task cleared, goes on with it.
 
     Parameters
     ----------
@@ -54,12 +55,15 @@ class ApprovalOperator(HITLOperator, SkipMixin):
         self.model = model
 
     def execute(self, context: Any) -> Any:
-        """Write the evidence down for the page, tell people, and wait."""
+        """Write the evidence down for the page, tell people, and wait; go on at once if it was answered before."""
         # imported here: pipelines bring the ledger, which no DAG file may load while it is parsed
         from nightshift.pipelines import approval, evidence
         from nightshift.pipelines.telling import waits_for_approval
 
         work = self._work(context)
+        before = approval.answered(work)
+        if before:
+            return self._go_on(context, work, *before)
         self.subject, self.body = evidence.subject(work), evidence.evidence(work)
         self.response_timeout = approval.time_left(work)
         link = self.generate_link_to_ui_from_context(context=context)
@@ -69,7 +73,6 @@ class ApprovalOperator(HITLOperator, SkipMixin):
     def execute_complete(self, context: Any, event: dict[str, Any]) -> Any:
         """Settle the answer: go on, end here, or ask again by another try."""
         from nightshift.pipelines import approval
-        from nightshift.pipelines.telling import was_answered
 
         response = super().execute_complete(context, event)
         who = response["responded_by_user"]
@@ -78,9 +81,15 @@ class ApprovalOperator(HITLOperator, SkipMixin):
         said, outcome = approval.settle(
             work, approval.Response(response["chosen_options"] == [YES], reason, who["name"] if who else None)
         )
-        self.log.info(outcome.sentence)
         if said is approval.Said.VOID:
             raise AirflowException(f"{outcome.sentence}; asked again")
+        return self._go_on(context, work, said, outcome)
+
+    def _go_on(self, context: Any, work: Any, said: Any, outcome: Any) -> Any:
+        from nightshift.pipelines import approval
+        from nightshift.pipelines.telling import was_answered
+
+        self.log.info(outcome.sentence)
         was_answered(work, outcome.sentence)
         if outcome.note:
             context["ti"].xcom_push(key="note", value=outcome.note)

@@ -1,6 +1,6 @@
 """Whether a person lets a release go live: who may say so, what they said, and what follows."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -56,8 +56,22 @@ def settle(work: Work, response: Response) -> tuple[Said, Outcome]:
             "started_by": starters}  # fmt: skip
     moment = BuildRequest.of(work.run).as_of
     work.ledger.append(work.spec.name, Kind.APPROVAL, start=moment, end=moment, body=body, now=work.now())
-    who = f" by {response.user}" if response.user else ""
-    sentence = f"version {version} is {said}{who}: {reason}"
+    return _follow(work, body)
+
+
+def answered(work: Work) -> tuple[Said, Outcome] | None:
+    """Return what the answer that counted came to; none if the release still waits for one.
+
+    Airflow may lose the task that has just written it down, and try again: who has answered is not asked twice.
+    """
+    body = _counting(work.ledger.entries(work.spec.name), work.run.read("release.json")["version"], work.holder)
+    return _follow(work, body) if body else None
+
+
+def _follow(work: Work, body: Mapping[str, Any]) -> tuple[Said, Outcome]:
+    said = Said(body["answer"])
+    who = f" by {body['by']}" if body["by"] else ""
+    sentence = f"version {body['version']} is {said}{who}: {body['reason']}"
     if said in (Said.REFUSED, Said.EXPIRED):
         work.ledger.end_lease(work.spec.name, work.holder, now=work.now())
         return said, Outcome(sentence, Then.STOP, note=sentence)
@@ -112,12 +126,17 @@ def asked_by(entries: Sequence[Entry], request: BuildRequest) -> Entry | None:
 
 def unapproved(entries: Sequence[Entry], version: str, run: str) -> str | None:
     """Say why a build may not promote its version by itself; none if a person approved it."""
+    last = _counting(entries, version, run)
+    if last is None:
+        return "it waits for a person's approval, in Airflow"
+    return None if last["answer"] == Said.APPROVED else f"it was {last['answer']}: {last['reason']}"
+
+
+def _counting(entries: Sequence[Entry], version: str, run: str) -> Mapping[str, Any] | None:
+    """Return the last answer that counts to whether a build's version goes live; none if there is none."""
     answers = [one.body for one in of_kind(entries, Kind.APPROVAL) if one.body["run"] == run]
     answers = [body for body in answers if body["version"] == version and body["answer"] != Said.VOID]
-    if not answers:
-        return "it waits for a person's approval, in Airflow"
-    last = answers[-1]
-    return None if last["answer"] == Said.APPROVED else f"it was {last['answer']}: {last['reason']}"
+    return answers[-1] if answers else None
 
 
 def may_go_live_by(entries: Sequence[Entry], spec: ModelSpec, version: str, user: str | None) -> str | None:

@@ -127,6 +127,12 @@ class AirflowApi:
         answer = self._call("GET", f"/api/v2/dags/{run.dag}/dagRuns/{quote(run.run_id, safe='')}/taskInstances")
         return {task["task_id"]: task["state"] for task in answer["task_instances"]}
 
+    def clear(self, run: DagRun, task: str) -> None:
+        """Let a task of a run, and what comes after it, be done again."""
+        body = {"dag_run_id": run.run_id, "task_ids": [task], "include_downstream": True, "only_failed": False,
+                "dry_run": False}  # fmt: skip
+        self._call("POST", f"/api/v2/dags/{run.dag}/clearTaskInstances", body)
+
     def wait_for_task(self, run: DagRun, task: str, state: str, *, seconds: float) -> None:
         """Return once a task of a run is in this state; a ServiceError after ``seconds``."""
         what = f"{run.dag}.{task} was not {state}"

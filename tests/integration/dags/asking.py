@@ -1,4 +1,4 @@
-"""Airflow DAGs that ask for a yes to what a run of ours has built: they are given that run's name as their own."""
+"""An Airflow DAG that asks for a yes to what a run of ours has built: it is given that run's name as its own."""
 
 from datetime import timedelta
 
@@ -8,13 +8,11 @@ from airflow.sdk import DAG
 from nightshift.spec import Approval
 from nightshift_airflow.approval import ApprovalOperator
 
-for name in ("ask_flight_delay", "ask_again_flight_delay"):
-    with DAG(name, schedule=None, is_paused_upon_creation=False) as asking:
-        ApprovalOperator(
-            task_id="approve",
-            model="flight_delay",
-            approval=Approval(),
-            retries=5,
-            retry_delay=timedelta(seconds=1),
-        ) >> EmptyOperator(task_id="promote")
-    globals()[name] = asking
+with DAG("ask_flight_delay", schedule=None, is_paused_upon_creation=False) as asking:
+    ApprovalOperator(
+        task_id="approve",
+        model="flight_delay",
+        approval=Approval(),
+        retries=5,
+        retry_delay=timedelta(seconds=1),
+    ) >> EmptyOperator(task_id="promote")

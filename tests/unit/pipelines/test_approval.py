@@ -20,7 +20,16 @@ from nightshift.ledger import Kind
 from nightshift.model.comparison import Champion
 from nightshift.model.evaluate import evaluate
 from nightshift.pipelines import people
-from nightshift.pipelines.approval import Response, Said, may_go_live_by, settle, started_by, time_left, unapproved
+from nightshift.pipelines.approval import (
+    Response,
+    Said,
+    answered,
+    may_go_live_by,
+    settle,
+    started_by,
+    time_left,
+    unapproved,
+)
 from nightshift.pipelines.evidence import evidence, subject
 from nightshift.pipelines.release import promote
 from nightshift.pipelines.request import Asked, BuildRequest, Cause
@@ -226,6 +235,25 @@ def test_an_approval_is_of_one_version_and_one_build(work: Asking) -> None:
 
     assert unapproved(entries, "3", work.holder)
     assert unapproved(entries, "2", "build/another")
+
+
+@pytest.mark.parametrize("response", [YES("bob"), NO("bob"), Response(False, "", None)])
+def test_what_was_answered_stands_and_is_not_asked_again(work: Asking, response: Response) -> None:
+    assert answered(work) is None
+    settle(work, YES("ada"))  # alone she may not
+    assert answered(work) is None
+
+    once = settle(work, response)
+
+    assert answered(work) == once
+    assert len(work.ledger.entries("rides", Kind.APPROVAL)) == 2
+
+
+def test_another_versions_answer_is_none_to_this_one(work: Asking) -> None:
+    settle(work, YES("bob"))
+    work.run.write("release.json", {"version": "3"})
+
+    assert answered(work) is None
 
 
 def test_the_time_to_answer_runs_from_the_first_question(work: Asking) -> None:

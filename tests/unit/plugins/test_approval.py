@@ -83,6 +83,26 @@ def test_an_answer_that_does_not_count_is_another_try(heard: list[Response]) -> 
         answer("Approve", "void")
 
 
+@pytest.mark.parametrize(("said", "then"), [(Said.APPROVED, None), (Said.REFUSED, ["promote"])])
+def test_who_has_answered_is_not_asked_again_by_another_try(
+    monkeypatch: pytest.MonkeyPatch, heard: list[Response], said: Said, then: list[str] | None
+) -> None:
+    monkeypatch.setattr(approval, "answered", lambda _: (said, Outcome(f"it is {said}", note="noted")))
+    task, ti = a_task(), Ti()
+
+    def again() -> Any:
+        return task.execute({"task": task, "ti": ti, "run_id": "r"})
+
+    if then is None:
+        assert again() == "it is approved"
+    else:
+        with pytest.raises(DownstreamTasksSkipped) as skipped:
+            again()
+        assert list(skipped.value.tasks) == then
+    assert ti.said["note"] == "noted"
+    assert heard == []
+
+
 def test_the_form_is_what_the_declaration_says() -> None:
     task = a_task(expires="3d", approvers=["bob", "eve"])
 
