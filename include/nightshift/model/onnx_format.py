@@ -9,6 +9,7 @@ import xgboost
 from onnxmltools.convert.common.data_types import FloatTensorType
 
 from nightshift.errors import PackageError
+from nightshift.model.category_sets import search_by_halves
 
 INPUT = "rows"
 OPERATORS = frozenset(
@@ -34,6 +35,7 @@ def convert(booster: xgboost.Booster, columns: int, *, name: str) -> bytes:
         copy, name=name, initial_types=[(INPUT, FloatTensorType([None, columns]))], target_opset=15
     )
     _give_trees_their_class(model, booster)
+    search_by_halves(model)
     return bytes(model.SerializeToString(deterministic=True))
 
 

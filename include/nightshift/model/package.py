@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from nightshift.model.train import TrainedModel
 
-MANY_ROWS = 16
+MANY_ROWS = 64
 """From so many rows in one call on, XGBoost is asked instead of ONNX Runtime."""
 Outputs = npt.NDArray[np.float32]
 __all__ = ["TOLERANCE", "ModelPackage", "open_package", "write_package"]
@@ -38,7 +38,7 @@ __all__ = ["TOLERANCE", "ModelPackage", "open_package", "write_package"]
 class ModelPackage:
     """An opened package; safe to ask from several threads.
 
-    Make one with :func:`open_package`. A call with fewer than 16 rows is
+    Make one with :func:`open_package`. A call with fewer than 64 rows is
     answered by ONNX, a larger one by XGBoost, which is loaded by the first such
     call (or by :meth:`warm`) and replays the golden rows itself. A package
     without a faithful ONNX file is always answered by XGBoost.
