@@ -21,6 +21,8 @@ MOMENT_SECONDS = 0.002
 """Who comes this soon after others were told waits for them to come again."""
 PATIENCE_SECONDS = 0.001
 """How long the event loop waits for the disk before it does something else."""
+LARGE_BYTES = 32 * 1024
+"""So much took longer to think than the disk takes: it waits for nobody, and the loop does not wait for it."""
 PAUSE_SECONDS = 0.2
 """After a failed write the disk is left alone for this long; meanwhile the failure is the answer."""
 Frame = tuple[Columns, bytes]
@@ -153,7 +155,7 @@ class GroupCommit:
             self._known = len(group)
             is_alone = not any(one._is_busy for one in self._others if one is not self)
             work, then = partial(self._store, group), partial(self._end, loop, group)
-            self._disk.finish(loop, work, then, may_wait=is_alone)
+            self._disk.finish(loop, work, then, may_wait=is_alone and self._pending_bytes < LARGE_BYTES)
         else:
             self._end(loop, group, self._store(group))
             if self._syncing is None:
@@ -186,7 +188,7 @@ class GroupCommit:
             self._idle.set()
 
     def _gather(self, loop: asyncio.AbstractEventLoop, known: int, came: int, last: float) -> None:
-        """Begin when as many wait as were ``known`` a moment ago, or when nobody new has come for a blink.
+        """Begin when as many wait as were ``known`` a moment ago, when nobody new has come for a blink, or with much.
 
         Without this, callers fall into two groups that take turns, and pay for
         twice as many syncs. ``came`` wait so far, the newest since ``last``.
@@ -194,7 +196,7 @@ class GroupCommit:
         now = time.perf_counter()
         if len(self._waiting) > came:
             came, last = len(self._waiting), now
-        if came >= known or now - last >= GATHER_SECONDS:
+        if came >= known or now - last >= GATHER_SECONDS or self._pending_bytes >= LARGE_BYTES:
             self._begin(loop)
         else:
             loop.call_soon(self._gather, loop, known, came, last)

@@ -15,7 +15,7 @@ import pytest
 
 from factories.predictions import answered, columns
 from nightshift.errors import LogBusyError, PredictionLogError
-from nightshift.predictions.commit import PATIENCE_SECONDS, PAUSE_SECONDS, Frame, GroupCommit
+from nightshift.predictions.commit import LARGE_BYTES, PATIENCE_SECONDS, PAUSE_SECONDS, Frame, GroupCommit
 from nightshift.predictions.frames import frame, scan
 from nightshift.predictions.record import Answered, decode, encode
 from nightshift.predictions.segments import SegmentWriter, list_segments
@@ -277,6 +277,33 @@ async def test_who_comes_later_waits_for_nobody(
     await asyncio.wait_for(commit.append(columns(), data("c")), 5)
 
     assert writer.writes == 2
+    await commit.close()
+
+
+async def test_much_waits_for_nobody(
+    after_two: tuple[GroupCommit, SlowWriter], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nightshift.predictions.commit.MOMENT_SECONDS", 10.0)
+    commit, writer = after_two
+
+    await asyncio.wait_for(commit.append(columns(), bytes(LARGE_BYTES)), 5)
+
+    assert writer.writes == 2
+    await commit.close()
+
+
+async def test_the_loop_does_not_wait_for_a_disk_that_has_much_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, waits: list[float]
+) -> None:
+    monkeypatch.setattr("nightshift.predictions.commit.PATIENCE_SECONDS", 10.0)
+    commit = GroupCommit(SegmentWriter(tmp_path, name="w"))
+    seen = []
+    for size in (LARGE_BYTES - 1, LARGE_BYTES, 1):
+        before = len(waits)
+        await commit.append(columns(), bytes(size))
+        seen.append(len(waits) - before)
+
+    assert seen == [1, 0, 1]
     await commit.close()
 
 
