@@ -9,6 +9,7 @@ import json
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -131,16 +132,13 @@ class ModelPackage:
         They share calls of the model, small ones with small ones and large with
         large: what a call costs besides its rows is as much as several rows.
         """
+        sizes = list(map(len, matrices))
+        if 0 < sum(sizes) < MANY_ROWS:  # by far the most frequent: single rows
+            return _split(self._few(np.concatenate(matrices)), sizes)
         answers: dict[int, Outputs] = {}
-        for group in _groups(matrices):
-            if len(group) == 1:
-                answers[group[0]] = self.predict_encoded(matrices[group[0]])
-                continue
+        for group in _groups(sizes):
             outputs = self.predict_encoded(np.concatenate([matrices[place] for place in group]))
-            end = 0
-            for place in group:
-                start, end = end, end + len(matrices[place])
-                answers[place] = outputs[start:end]
+            answers |= zip(group, _split(outputs, [sizes[place] for place in group]), strict=True)
         return [answers[place] for place in range(len(matrices))]
 
     def warm(self) -> None:
@@ -159,21 +157,25 @@ class ModelPackage:
         return runtime
 
 
-def _groups(matrices: Sequence[Matrix]) -> Iterator[list[int]]:
+def _groups(sizes: Sequence[int]) -> Iterator[list[int]]:
     """Yield the places of matrices that are asked together: all large ones, and small ones that stay small together."""
     large: list[int] = []
     group: list[int] = []
     rows = 0
-    for place, matrix in enumerate(matrices):
-        if len(matrix) >= MANY_ROWS:
+    for place, size in enumerate(sizes):
+        if size >= MANY_ROWS:
             large.append(place)
             continue
-        if group and rows + len(matrix) >= MANY_ROWS:
+        if group and rows + size >= MANY_ROWS:
             yield group
             group, rows = [], 0
         group.append(place)
-        rows += len(matrix)
+        rows += size
     yield from (one for one in (large, group) if one)
+
+
+def _split(outputs: Outputs, sizes: Sequence[int]) -> list[Outputs]:
+    return [outputs[end - size : end] for size, end in zip(sizes, accumulate(sizes), strict=True)]
 
 
 def open_package(folder: Path, *, policy: Policy = "compatible") -> ModelPackage:

@@ -43,7 +43,8 @@ def test_no_rows_get_no_answers(opened: dict[str, ModelPackage], task: str) -> N
 
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize(
-    "sizes", [[], [1], [1] * 40, [0, 3, 0, 12, 1, 14, 1, 15, 16, 1], [200, 1, 1], [100, 1, 20, 16, 3, 130]]
+    "sizes",
+    [[], [0], [1], [1] * 40, [1] * 150, [0, 3, 0, 60, 1, 62, 1, 63, 64, 1], [200, 1, 1], [100, 1, 40, 64, 3, 130]],
 )
 def test_several_matrices_are_answered_to_the_bit_as_one_by_one(
     opened: dict[str, ModelPackage], task: str, sizes: list[int]
