@@ -30,6 +30,8 @@ PREFIX, SUFFIX = "/v1/models/", "/predict"
 REQUEST_ID_MAX = 128
 LARGE_BYTES = 128 * 1024
 """A larger body is worked on beside the event loop, so that others need not wait for it."""
+LARGE_ROWS = 250
+"""So does one of more rows, however small: what is wrong with each takes longer to say than to send."""
 LARGE_AT_ONCE = 2
 NO_HEADERS: Headers = {}
 FAILED = "the server failed; its log says why"
@@ -108,7 +110,7 @@ class Predict:
         is large, may be a retry, or is no JSON, or nobody answers for the model.
         """
         live = self._champions.get(model)
-        if live is None or len(body) > LARGE_BYTES or not _is_plain(headers):
+        if live is None or _is_large(body) or not _is_plain(headers):
             return False
         began = time.perf_counter()
         try:
@@ -205,7 +207,7 @@ class Predict:
 
     async def _once(self, asked: Asked, written: GroupCommit) -> tuple[int, bytes]:
         now = time.time_ns() // 1000
-        if len(asked.body) > LARGE_BYTES or asked.read is admit_arrow:
+        if _is_large(asked.body) or asked.read is admit_arrow:
             thought = await asyncio.get_running_loop().run_in_executor(self._pool, think, asked, now)
         else:
             thought = think(asked, now)
@@ -226,6 +228,10 @@ class Predict:
     def _next_id(self) -> str:
         self._count += 1
         return f"{self._prefix}{self._count:08x}"
+
+
+def _is_large(body: bytes) -> bool:
+    return len(body) > LARGE_BYTES or body.count(b"{") > LARGE_ROWS
 
 
 def _is_plain(headers: Headers) -> bool:

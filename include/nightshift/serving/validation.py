@@ -5,7 +5,7 @@ long way, row by row through :meth:`Contract.check_row`, which alone decides. A
 property test holds the two ways to the same verdict.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,8 @@ VALUE_LENGTH_MAX = 120
 SENT_LENGTH_MAX = 4_096
 FLAWS_MAX = 100
 """Of one row; a row of a million unknown columns is told of the first hundred."""
+FLAWS_OF_ALL_MAX = 10_000
+"""Of all rows of one request; rows after that keep the first reason why they were turned away."""
 ALLOWED_MAX = 40
 """Of the values a column takes; ``GET /v1/models/{model}`` tells all."""
 PROBLEMS_MAX = 1_000
@@ -106,9 +108,9 @@ class Door:
     def admit_rows(self, sent: list[dict[str, Any]], now: int) -> Admitted:
         """Return decoded rows, each looked at on its own; raises what :meth:`admit` raises."""
         looked = [self._look(number, row, now) for number, row in enumerate(sent)]
-        turned = [row.turned() for row in looked if row.is_refused]
+        turned = [row for row in looked if row.is_refused]
         if turned:
-            raise TurnedAwayError(turned, len(sent))
+            raise TurnedAwayError(list(_bounded(turned)), len(sent))
         rows = [tuple(_plain(row.features.get(name)) for name in self._names) for row in looked]
         return Admitted(
             rows=rows,
@@ -225,10 +227,19 @@ class Looked:
     def is_refused(self) -> bool:
         return any(flaw.refused for flaw in self.flaws)
 
-    def turned(self) -> Turned:
+    def turned(self, flaws: list[Flaw]) -> Turned:
         """Return the row as the log keeps it."""
         text = msgspec.json.encode(self.sent).decode()
-        return Turned(self.number, text[:SENT_LENGTH_MAX], self.flaws, self.key, self.time)
+        return Turned(self.number, text[:SENT_LENGTH_MAX], flaws, self.key, self.time)
+
+
+def _bounded(rows: Iterable[Looked]) -> Iterator[Turned]:
+    """Yield rows as the log keeps them; dozens of flaws for each of thousands are a thousand times what was sent."""
+    left = FLAWS_OF_ALL_MAX
+    for row in rows:
+        flaws = row.flaws if len(row.flaws) <= left else [next(flaw for flaw in row.flaws if flaw.refused)]
+        left -= len(flaws)
+        yield row.turned(flaws)
 
 
 def _flaw(problem: Problem) -> Flaw:

@@ -36,7 +36,7 @@ from nightshift.serving.access import Role
 from nightshift.serving.answers import RefusalError
 from nightshift.serving.app import App, create_app
 from nightshift.serving.loader import open_live
-from nightshift.serving.predict import LARGE_BYTES, NO_HEADERS
+from nightshift.serving.predict import LARGE_BYTES, LARGE_ROWS, NO_HEADERS
 from nightshift.serving.wire import Headers
 from nightshift.settings import Settings
 
@@ -324,6 +324,7 @@ async def test_a_disk_that_refuses_is_told_at_once_and_answers_come_again_when_i
         (PREDICT, {b"content-type": b"application/vnd.apache.arrow.stream"}, b""),
         (PREDICT, {b"content-type": b"text/xml"}, b"{}"),
         (PREDICT, {}, b" " * (LARGE_BYTES + 1)),
+        (PREDICT, {}, b'{"rows":[' + b",".join([b"{}"] * LARGE_ROWS) + b"]}"),
     ],
 )
 async def test_what_is_not_plain_is_not_answered_at_once(

@@ -17,7 +17,7 @@ from nightshift.profile.contract import ColumnRule, Contract
 from nightshift.serving.answers import RefusalError
 from nightshift.serving.body import read_rows
 from nightshift.serving.quick import read_moment
-from nightshift.serving.validation import Admitted, Door, TurnedAwayError
+from nightshift.serving.validation import FLAWS_OF_ALL_MAX, Admitted, Door, TurnedAwayError
 from nightshift.spec import Kind
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
@@ -427,6 +427,16 @@ def test_what_is_told_and_kept_of_a_refusal_is_bounded() -> None:
 
     assert len(turned.value.body) < 400_000
     assert all(len(kept.sent) <= 4_096 for kept in turned.value.rows)
+
+
+def test_of_thousands_of_rows_the_later_ones_keep_the_first_reason_only() -> None:
+    with pytest.raises(TurnedAwayError) as turned:
+        admit(*[{}] * 6_000, {**ROW, "distance": 5_000.0, "speed": -1, "wind": 3})
+
+    kept = [len(row.flaws) for row in turned.value.rows]
+    assert (kept[0], len(kept)) == (len(NAMES), 6_001)
+    assert FLAWS_OF_ALL_MAX <= sum(kept) < FLAWS_OF_ALL_MAX + len(kept)
+    assert [(flaw.column, flaw.rule) for flaw in turned.value.rows[-1].flaws] == [("speed", "range")]
 
 
 def test_a_refusals_json_holds_what_cannot_be_said_in_json() -> None:
