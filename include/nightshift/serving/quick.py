@@ -67,8 +67,8 @@ class Quick:
     ) -> None:
         names = tuple(columns.kinds)
         numeric = [place for place, name in enumerate(names) if columns.kinds[name] == "numeric"]
-        self._width = len(names)
-        self._has_key, self._has_time = bool(columns.key), bool(columns.time)
+        self._names, self._width, self._may_be_null = names, len(names), may_be_null
+        self._key, self._time = columns.key, columns.time
         lowest = [max(lower.get(names[place], -LARGEST), -LARGEST) for place in numeric]
         highest = [min(upper.get(names[place], LARGEST), LARGEST) for place in numeric]
         self._numeric_places = numeric
@@ -115,11 +115,41 @@ class Quick:
         except ValueError:
             return None
 
+    def read_columns(self, sent: Mapping[str, Any], *, latest: int) -> Read | None:
+        """Return the rows of whole columns, or none if the long way must look.
+
+        Parameters
+        ----------
+        sent
+            The model's columns by name: numbers as float64 with NaN for null, others as lists; keys as text or
+            numbers and times as text or microseconds since 1970, if there are any.
+        latest
+            As for :meth:`read`.
+        """
+        columns, listed = [], []
+        for name in self._names:
+            column = sent[name]
+            values = column.tolist() if isinstance(column, np.ndarray) else column
+            if isinstance(column, np.ndarray) and np.isnan(column).any():
+                values = [None if value != value else value for value in values]
+            if None in values and name not in self._may_be_null:
+                return None
+            columns.append(column)
+            listed.append(values)
+        absent = (UNSET,) * len(listed[0])
+        try:
+            keys = _keys(sent.get(self._key, absent)) if self._key else None
+            times = _times(sent.get(self._time, absent), latest) if self._time else None
+        except ValueError:
+            return None
+        matrix, unclean = self._encode_many(columns)
+        return Read([*zip(*listed, strict=True)], matrix, keys, times, unclean)
+
     def _read_one(self, row: Row, colons: int, latest: int) -> Read | None:
         """Do what :meth:`_read_many` does, for a single row: lists of one cost more than they save."""
         width = self._width
-        key = row[width] if self._has_key else UNSET
-        time = row[-1] if self._has_time else UNSET
+        key = row[width] if self._key else UNSET
+        time = row[-1] if self._time else UNSET
         known = width
         keys: list[str | None] | None = None
         times: list[int | None] | None = None
@@ -145,8 +175,8 @@ class Quick:
     def _read_many(self, sent: list[Row], *, colons: int, latest: int) -> Read | None:
         columns = list(zip(*sent, strict=True))
         width, absent = self._width, (UNSET,) * len(sent)
-        key = columns[width] if self._has_key else absent
-        time = columns[-1] if self._has_time else absent
+        key = columns[width] if self._key else absent
+        time = columns[-1] if self._time else absent
         known = len(sent) * width + _colons_with(key) + _colons_with(time)
         for place in self._texts_with_colons:
             known += _colons_in(columns[place])
@@ -220,11 +250,16 @@ def _keys(column: Column) -> list[str | None] | None:
 
 
 def _times(column: Column, latest: int) -> list[int | None] | None:
-    """Return the rows' event times; none if there are none; a ValueError if one is no moment, or not plausible."""
+    """Return the rows' event times; none if there are none; a ValueError if one is no moment, or not plausible.
+
+    They are text, or microseconds since 1970 already.
+    """
     kinds = set(map(type, column))
     times: list[int | None]
     if kinds == {str}:
         times = _moments(column)
+    elif kinds <= {int, type(None)} and int in kinds:
+        times = list(column)
     elif kinds <= {UnsetType, type(None)}:
         return None
     else:

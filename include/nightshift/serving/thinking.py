@@ -14,7 +14,7 @@ from nightshift.predictions.frames import frame
 from nightshift.predictions.record import Answered, Columns, Flaw, Refused, outcome, prediction_id
 from nightshift.predictions.record import encode as encode_entry
 from nightshift.serving.answers import Answer, Prediction, Scored, encode
-from nightshift.serving.arrow import read_arrow
+from nightshift.serving.arrow import read_table, to_columns, to_rows
 from nightshift.serving.loader import Live
 from nightshift.serving.validation import Admitted, TurnedAwayError
 
@@ -51,7 +51,10 @@ def admit_json(live: Live, body: bytes, now: int) -> Admitted:
 
 def admit_arrow(live: Live, body: bytes, now: int) -> Admitted:
     """Return the rows of an Arrow IPC stream."""
-    return live.door.admit_rows(read_arrow(body), now)
+    table = read_table(body)
+    columns = to_columns(table, live.columns)
+    admitted = None if columns is None else live.door.admit_columns(columns, now)
+    return admitted or live.door.admit_rows(to_rows(table), now)
 
 
 def admit_entities(live: Live, body: bytes, now: int) -> Admitted:

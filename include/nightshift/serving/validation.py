@@ -17,7 +17,7 @@ from nightshift.predictions.record import Columns, Flaw, Turned
 from nightshift.profile.contract import Contract, Problem
 from nightshift.serving.answers import RefusalError, RowFlaw
 from nightshift.serving.body import Doubled, read_rows
-from nightshift.serving.quick import KEY_LENGTH_MAX, LARGEST, Quick, Row, read_moment
+from nightshift.serving.quick import KEY_LENGTH_MAX, LARGEST, Quick, Read, Row, read_moment
 
 VALUE_LENGTH_MAX = 120
 SENT_LENGTH_MAX = 4_096
@@ -103,7 +103,12 @@ class Door:
         TurnedAwayError
             If a row breaks the contract; with every problem of every row.
         """
-        return self._admit_quickly(body, now) or self.admit_rows(read_rows(body), now)
+        read = self._quick.read(body, latest=now + AHEAD_MAX)
+        return self._vouch(read) or self.admit_rows(read_rows(body), now)
+
+    def admit_columns(self, sent: Mapping[str, Any], now: int) -> Admitted | None:
+        """Return the rows of whole columns (see :meth:`Quick.read_columns`); none if each must be looked at."""
+        return self._vouch(self._quick.read_columns(sent, latest=now + AHEAD_MAX))
 
     def admit_rows(self, sent: list[dict[str, Any]], now: int) -> Admitted:
         """Return decoded rows, each looked at on its own; raises what :meth:`admit` raises."""
@@ -120,9 +125,8 @@ class Door:
             flaws={row.number: row.flaws for row in looked if row.flaws},
         )
 
-    def _admit_quickly(self, body: bytes, now: int) -> Admitted | None:
-        """Return the rows if they can be vouched for without looking at each, else none."""
-        read = self._quick.read(body, latest=now + AHEAD_MAX)
+    def _vouch(self, read: Read | None) -> Admitted | None:
+        """Return rows that can be vouched for without looking at each, else none."""
         if read is None:
             return None
         flaws: dict[int, list[Flaw]] = {}

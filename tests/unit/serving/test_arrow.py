@@ -1,18 +1,29 @@
 """An Arrow stream brings the same rows as JSON; what may unfold into anything is refused unseen."""
 
 import json
+import math
 import random
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from functools import partial
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
 import pyarrow as pa
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from factories.serving import ROW, a_door, callers_rows
 from nightshift.predictions.record import micros
 from nightshift.serving.answers import RefusalError
-from nightshift.serving.arrow import read_arrow
+from nightshift.serving.arrow import read_table, to_rows
 from nightshift.serving.body import ROWS_MAX
+from nightshift.serving.thinking import admit_arrow
+from nightshift.serving.validation import Admitted, TurnedAwayError
+
+if TYPE_CHECKING:
+    from nightshift.serving.loader import Live
 
 NOW = micros(datetime(2026, 5, 1, tzinfo=UTC))
 
@@ -23,6 +34,10 @@ def stream(table: pa.Table, **options: Any) -> bytes:
         writer.write_table(table)
     written: bytes = sink.getvalue().to_pybytes()
     return written
+
+
+def read_arrow(body: bytes) -> list[dict[str, Any]]:
+    return to_rows(read_table(body))
 
 
 def status(body: bytes) -> int:
@@ -58,6 +73,117 @@ def test_timestamps_categories_and_nan_come_as_moments_text_and_null() -> None:
     assert datetime.fromisoformat(first["at"]) == datetime(2013, 5, 1, 10, tzinfo=UTC)
     assert (first["zone"], first["distance"], first["speed"]) == ("east", None, 3)
     assert second == {"at": None, "zone": None, "distance": 2.5, "speed": None}
+
+
+def admitted(body: bytes) -> Any:
+    """Return what the door says of a stream: rows, or why not."""
+    door = a_door()
+    return said(lambda: admit_arrow(cast("Live", SimpleNamespace(door=door, columns=door.columns)), body, NOW))
+
+
+def the_long_way(body: bytes) -> Any:
+    return said(lambda: a_door().admit_rows(read_arrow(body), NOW))
+
+
+def said(ask: Callable[[], Admitted]) -> Any:
+    try:
+        found = ask()
+    except TurnedAwayError as turned:
+        return turned.rows
+    except RefusalError as refusal:
+        return refusal.status
+    rows = [list(map(repr, row)) for row in found.rows]
+    return rows, found.matrix.tobytes(), found.keys, found.times, found.flaws
+
+
+def column(
+    types: Sequence[pa.DataType], values: st.SearchStrategy[Any], *, rows: int, nulls: bool = True
+) -> st.SearchStrategy[pa.Array]:
+    """Return arrays of one of these types, or of the one that fits if it does not."""
+    lists = st.lists(st.one_of(st.none(), values) if nulls else values, min_size=rows, max_size=rows)
+    return st.tuples(st.sampled_from(types), lists).map(lambda drawn: fitting(*drawn))
+
+
+def fitting(kind: pa.DataType, values: list[Any]) -> pa.Array:
+    try:
+        return pa.array(values, kind)
+    except (pa.ArrowException, OverflowError, TypeError, ValueError):
+        return pa.array(values)
+
+
+WHOLE = (pa.int8(), pa.uint8(), pa.int64(), pa.uint64())
+NUMBERS = (pa.float64(), pa.float32(), *WHOLE)
+TEXTS = (pa.string(), pa.large_string(), pa.dictionary(pa.int8(), pa.string()))
+MOMENTS = (pa.timestamp("us", "UTC"), pa.timestamp("ns", "America/New_York"), pa.timestamp("s", "UTC"))
+reals = st.sampled_from([0.0, -0.0, 4.0, 4.25, -1.0, 70.0, 5_000.0, 1e30, 1e308, math.nan, math.inf, -math.inf])
+wholes = st.sampled_from([0, 1, 4, 60, 200, -1, 2**53 + 1, 2**62])
+words = st.sampled_from(["east", "EAST", "nowhere", "", "a:b", "ß" * 300, "12"])
+utc = st.sampled_from([datetime(2013, 5, 1, 10, 0, 0, 250_000, UTC), datetime(1970, 1, 1, tzinfo=UTC)])
+far = st.sampled_from([datetime(1969, 1, 1, tzinfo=UTC), datetime(2999, 1, 1, tzinfo=UTC)])
+texts_of_time = st.sampled_from(["2013-05-01T10:00:00Z", "2013-05-01T10:00:00", "soon"])
+
+
+@st.composite
+def tables(draw: st.DrawFn) -> pa.Table:
+    """Draw columns as callers send them, mostly clean ones of the kinds that the model has, in any order."""
+    rows = draw(st.integers(1, 4))
+    each = partial(column, rows=rows)
+    flags, texts, whole = each([pa.bool_()], st.booleans()), each(TEXTS, words), each(WHOLE, wholes)
+    odd_number = st.one_of(each(NUMBERS, reals), whole, texts, flags)
+    naive = each([pa.timestamp("us")], utc.map(lambda one: one.replace(tzinfo=None)))
+    kinds = {
+        "distance": (each(NUMBERS, st.sampled_from([4, 5_000, math.nan])), odd_number),
+        "speed": (each(NUMBERS, st.just(4), nulls=False), odd_number),
+        "weather": (each((pa.int64(), pa.float64()), st.sampled_from([1, 2]), nulls=False), odd_number),
+        "zone": (each(TEXTS, st.sampled_from(["east", "west"])), st.one_of(texts, odd_number, naive)),
+        "ride_id": (each(TEXTS, st.sampled_from(["a", "b:c"])), st.one_of(texts, odd_number)),
+        "at": (each(MOMENTS, utc), st.one_of(naive, each(MOMENTS, far), each(TEXTS, texts_of_time), whole)),
+        "else": (each(NUMBERS, reals), flags),
+    }
+    odd = draw(st.sets(st.sampled_from([*kinds]), max_size=2))
+    left_out = draw(st.sampled_from([{"else"}] * 6 + [set(), {"else", "at"}, {"else", "ride_id"}, {"else", "zone"}]))
+    columns = {name: draw(drawn[name in odd]) for name, drawn in kinds.items() if name not in left_out}
+    return pa.table({name: columns[name] for name in draw(st.permutations(list(columns)))})
+
+
+def with_column(name: str, values: pa.Array) -> pa.Table:
+    clean = pa.Table.from_pylist([ROW] * len(values))
+    return clean.set_column(clean.schema.get_field_index(name), name, values)
+
+
+@example(with_column("at", pa.array([datetime(2013, 5, 1, 10)], pa.timestamp("us"))))  # noqa: DTZ001 - meant
+@example(with_column("distance", pa.array([2**53 + 1])))
+@example(with_column("ride_id", pa.array([True])))
+@given(tables())
+@settings(max_examples=400, deadline=None)
+def test_whole_columns_are_answered_as_row_by_row(table: pa.Table) -> None:
+    body = stream(table)
+
+    assert admitted(body) == the_long_way(body)
+
+
+@pytest.mark.parametrize("times", ["iso", "us", "ns"])
+@pytest.mark.parametrize("texts", TEXTS)
+@pytest.mark.parametrize("numbers", [pa.float64(), pa.float32()])
+@pytest.mark.parametrize("chunks", [1, 3])
+def test_clean_streams_take_the_short_way(
+    monkeypatch: pytest.MonkeyPatch, times: str, texts: pa.DataType, numbers: pa.DataType, chunks: int
+) -> None:
+    table = pa.Table.from_pylist(callers_rows(50))
+    for name in ("zone", "ride_id"):
+        place = table.schema.get_field_index(name)
+        table = table.set_column(place, name, pa.array(table[name].to_pylist(), texts))
+    for name in ("distance", "speed", "weather"):
+        table = table.set_column(table.schema.get_field_index(name), name, table[name].cast(numbers))
+    if times != "iso":
+        moment = [datetime.fromisoformat(text) for text in table["at"].to_pylist()]
+        table = table.set_column(table.schema.get_field_index("at"), "at", pa.array(moment, pa.timestamp(times, "UTC")))
+    body = stream(pa.concat_tables([table] * chunks))
+    slowly = the_long_way(body)
+    monkeypatch.setattr("nightshift.serving.thinking.to_rows", lambda _table: pytest.fail("took the long way"))
+
+    assert admitted(body) == slowly
+    assert len(slowly[0]) == 50 * chunks
 
 
 @pytest.mark.parametrize("compression", ["zstd", "lz4"])
