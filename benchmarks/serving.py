@@ -7,7 +7,7 @@
 The same booster (flight_delay's declaration, trained on real flights of
 January and February) behind each; one worker, one process of callers on
 loopback. ``append`` and ``fsync`` are Nightshift with the contract checked and
-every answer remembered first; the peers check shapes only and remember
+every answer remembered first, ``arrow`` is ``fsync`` asked in Arrow IPC; the peers check shapes only and remember
 nothing, and are sent numbers where Nightshift is sent names. Servers take
 turns, round by round, so that what else the machine does falls on all.
 """
@@ -24,6 +24,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -35,6 +36,7 @@ sys.path.insert(0, str(PROJECT / "tests"))  # the callers are the tests' own
 import numpy as np  # noqa: E402 - after the path
 import pandas as pd  # noqa: E402 - after the path
 import psutil  # noqa: E402
+import pyarrow as pa  # noqa: E402
 import uvloop  # noqa: E402
 
 from factories.callers import Heard, call, post, round_and_round  # noqa: E402
@@ -45,10 +47,12 @@ from nightshift.model.train import TrainedModel, train  # noqa: E402
 from nightshift.pipelines.recipe import recipe  # noqa: E402
 from nightshift.profile.contract import Contract  # noqa: E402
 from nightshift.profile.profile import Profile  # noqa: E402
+from nightshift.serving.wire import ARROW  # noqa: E402
 from nightshift.settings import Settings  # noqa: E402
 from nightshift.spec import ModelSpec, find_spec  # noqa: E402
 
 READY_SECONDS = 120.0
+PREDICT = "/v1/models/flight_delay/predict"
 ECHO = """
 async def app(scope, receive, send):
     if scope["type"] != "http":
@@ -106,7 +110,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--seconds", type=float, default=4)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--servers", default="echo,append,fsync,mlflow,mlserver")
+    parser.add_argument("--servers", default="echo,append,fsync,arrow,mlflow,mlserver")
     parser.add_argument("--shapes", type=shapes, default="1x8,1x1,100x8,1000x4", help="rows a request x connections")
     parser.add_argument("--mlserver", help="a Python that has mlserver and mlserver-xgboost")
     parser.add_argument("--soak", type=float, default=0, help="only this: so many seconds at full load")
@@ -161,10 +165,14 @@ def all_contenders(folder: Path, package: Path, model: TrainedModel, mlserver: s
             Contender(
                 name,
                 lambda port: [*serve, str(port)],
-                lambda rows: ask_nightshift(served, rows),
+                partial(ask, served),
                 {**native, "NIGHTSHIFT_LOG_FSYNC": sync},
             )
-            for name, sync in (("append", "interval"), ("fsync", "answer"))
+            for name, sync, ask in (
+                ("append", "interval", ask_nightshift),
+                ("fsync", "answer", ask_nightshift),
+                ("arrow", "answer", ask_in_arrow),
+            )
         ),
         Contender(
             "mlflow",
@@ -225,7 +233,14 @@ def for_mlserver(folder: Path, model: TrainedModel, python: str) -> Callable[[in
 def ask_nightshift(_served: Any, rows: pd.DataFrame) -> bytes:
     listed = rows.to_json(orient="records", date_format="iso", date_unit="us")
     body = f'{{"row":{listed[1:-1]}}}' if len(rows) == 1 else f'{{"rows":{listed}}}'
-    return post("/v1/models/flight_delay/predict", body.encode())
+    return post(PREDICT, body.encode())
+
+
+def ask_in_arrow(_served: Any, rows: pd.DataFrame) -> bytes:
+    table, sink = pa.Table.from_pandas(rows, preserve_index=False), pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as stream:
+        stream.write_table(table)
+    return post(PREDICT, sink.getvalue().to_pybytes(), headers={"content-type": ARROW.decode()})
 
 
 def ask_mlflow(served: Any, rows: pd.DataFrame) -> bytes:

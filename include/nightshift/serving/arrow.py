@@ -9,19 +9,22 @@ import math
 import struct
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from functools import cache
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
 
 from nightshift.predictions.record import Columns
 from nightshift.serving.answers import RefusalError
 from nightshift.serving.body import COLUMNS_MAX, check_count
-from nightshift.serving.quick import Column, Floats
+from nightshift.serving.quick import Column, Floats, Whole
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 TEXT_BYTES_MAX = 4_096
 MESSAGES_MAX = 10_000
-HEADER, DICTIONARY_DATA, COMPRESSION = 2, 1, 3
+HEADER, DICTIONARY_DATA, LENGTH, COMPRESSION = 2, 1, 0, 3
 """Places of fields in Arrow's Message, DictionaryBatch and RecordBatch (format/Message.fbs)."""
 
 
@@ -55,18 +58,19 @@ def to_rows(table: "pa.Table") -> list[dict[str, Any]]:
     return [dict(zip(table.column_names, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
-def to_columns(table: "pa.Table", known: Columns) -> dict[str, Any] | None:
-    """Return the columns as the short way takes them, none if it takes them not. Raises what :func:`read_table` raises.
-
-    Numbers are float64 with NaN for null, categories text, times microseconds since 1970.
-    """
-    readers: dict[str, Any] = {name: _numbers if kind == "numeric" else _texts for name, kind in known.kinds.items()}
-    readers |= {name: read for name, read in ((known.key, _keys), (known.time, _times)) if name}
-    if not known.kinds.keys() <= set(table.column_names) <= readers.keys():
+def to_columns(table: "pa.Table", known: Columns) -> Whole | None:
+    """Return the rows as the short way takes them, none if it takes them not. Raises what :func:`read_table` raises."""
+    names, sent = known.kinds.keys(), set(table.column_names)
+    if not names <= sent <= {*names, known.key, known.time}:
         return None
     with _refusing():
-        columns = {name: readers[name](table[name]) for name in table.column_names}
-    return None if any(column is None for column in columns.values()) else columns
+        numbers = _numbers(table.select([name for name in names if known.kinds[name] == "numeric"]))
+        texts = [_texts(table[name]) for name in names if known.kinds[name] != "numeric"]
+        keys = _keys(table[known.key]) if known.key in sent else ()
+        times = _times(table[known.time]) if known.time in sent else ()
+    if numbers is None or keys is None or times is None or None in texts:
+        return None
+    return Whole(numbers, cast("list[Column]", texts), keys, times)
 
 
 @contextmanager
@@ -82,14 +86,24 @@ def _refusing() -> Iterator[None]:
 def _check_schema(schema: "pa.Schema") -> None:
     import pyarrow.types as kind
 
-    if len(schema.names) > COLUMNS_MAX or len(set(schema.names)) < len(schema.names):
+    names = schema.names
+    if len(names) > COLUMNS_MAX or len(set(names)) < len(names):
         raise RefusalError(422, f"the columns must have different names and be at most {COLUMNS_MAX:,}")
-    simple = (kind.is_integer, kind.is_floating, kind.is_boolean, kind.is_string, kind.is_large_string, kind.is_null)
-    for field in schema:
-        is_category = kind.is_dictionary(field.type) and kind.is_string(field.type.value_type)
-        if not (is_category or kind.is_timestamp(field.type) or any(is_it(field.type) for is_it in simple)):
-            shown = f"{field.name[:80]!r} has type {str(field.type)[:80]}"
+    simple = _simple_types()
+    for name, held in zip(names, schema.types, strict=True):
+        if held.id not in simple and not (kind.is_dictionary(held) and kind.is_string(held.value_type)):
+            shown = f"{name[:80]!r} has type {str(held)[:80]}"
             raise RefusalError(422, f"{shown}; send numbers, booleans, text, dictionaries of text or timestamps")
+
+
+@cache
+def _simple_types() -> frozenset[int]:
+    """Return the ids of the types that a column may have as they are."""
+    import pyarrow as pa
+
+    whole = (pa.int8(), pa.int16(), pa.int32(), pa.int64(), pa.uint8(), pa.uint16(), pa.uint32(), pa.uint64())
+    others = (pa.float16(), pa.float32(), pa.float64(), pa.bool_(), pa.null(), pa.timestamp("us"))
+    return frozenset(one.id for one in (*whole, *others, pa.string(), pa.large_string()))
 
 
 def _values(column: "pa.ChunkedArray") -> Iterable[Any]:
@@ -125,17 +139,23 @@ def _texts(column: "pa.ChunkedArray") -> list[str | None] | None:
     return texts
 
 
-def _numbers(column: "pa.ChunkedArray") -> Floats | None:
-    """Return a column of numbers; none if it is none, or of whole numbers that are too large to be exact."""
+def _numbers(table: "pa.Table") -> Floats | None:
+    """Return columns of numbers as one matrix; none if one is none, or of whole numbers too large to be exact."""
     import pyarrow as pa
     import pyarrow.types as kind
 
-    if not (kind.is_floating(column.type) or kind.is_integer(column.type)):
+    if not table.num_columns:
+        return np.empty((table.num_rows, 0))
+    double = pa.float64()
+    if not all(kind.is_floating(one) or kind.is_integer(one) for one in table.schema.types):
         return None
     try:
-        numbers: Floats = column.cast(pa.float64()).to_numpy()
+        if any(one != double for one in table.schema.types):
+            table = table.cast(pa.schema([(name, double) for name in table.column_names]))
     except pa.ArrowInvalid:
         return None
+    (batch,) = table.combine_chunks().to_batches()
+    numbers: Floats = batch.to_tensor(null_to_nan=True).to_numpy()
     return numbers
 
 
@@ -161,12 +181,29 @@ def _check_texts(texts: "pa.ChunkedArray") -> None:
     """Refuse long texts before they are copied out, which a dictionary may ask for any number of times."""
     import pyarrow.compute as pc
 
+    if texts.nbytes <= TEXT_BYTES_MAX:
+        return
     longest = pc.max(pc.binary_length(texts)).as_py()
     if longest is not None and longest > TEXT_BYTES_MAX:
         raise RefusalError(422, f"a text has {longest:,} bytes, at most {TEXT_BYTES_MAX:,} are taken")
 
 
+def count_rows(body: bytes) -> float:
+    """Return how many rows a stream says that it has, without a look at them; infinitely many if it is no stream."""
+    try:
+        with _refusing():
+            return sum(_length(batch, at) for batch, at in _batches(body))
+    except RefusalError:
+        return math.inf
+
+
 def _refuse_compressed(body: bytes) -> None:
+    if any(_field(message, at, COMPRESSION) for message, at in _batches(body)):
+        raise RefusalError(415, "the stream is compressed; send it as it is")
+
+
+def _batches(body: bytes) -> Iterator[tuple[bytes, int]]:
+    """Yield each batch's message, and where the Flatbuffer table that describes the batch begins in it."""
     import pyarrow as pa
 
     messages = pa.ipc.MessageReader.open_stream(pa.BufferReader(body))
@@ -175,17 +212,16 @@ def _refuse_compressed(body: bytes) -> None:
             message = messages.read_next_message()
         except StopIteration:
             return
-        if message.type != "schema" and _is_compressed(message.metadata.to_pybytes(), message.type == "dictionary"):
-            raise RefusalError(415, "the stream is compressed; send it as it is")
+        if message.type != "schema":
+            described = message.metadata.to_pybytes()
+            at = _table(described, struct.unpack_from("<I", described, 0)[0], HEADER)
+            yield described, _table(described, at, DICTIONARY_DATA) if message.type == "dictionary" else at
     raise RefusalError(413, f"the stream has more than {MESSAGES_MAX:,} messages; send fewer, larger batches")
 
 
-def _is_compressed(message: bytes, is_dictionary: bool) -> bool:
-    """Return whether the batch that a message's Flatbuffer describes names a compression."""
-    at = _table(message, struct.unpack_from("<I", message, 0)[0], HEADER)
-    if is_dictionary:
-        at = _table(message, at, DICTIONARY_DATA)
-    return bool(_field(message, at, COMPRESSION))
+def _length(message: bytes, batch: int) -> int:
+    at = _field(message, batch, LENGTH)
+    return int(struct.unpack_from("<q", message, at)[0]) if at else 0
 
 
 def _field(message: bytes, table: int, number: int) -> int:

@@ -8,6 +8,7 @@ import asyncio
 import hashlib
 import logging
 import secrets
+import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,13 +19,15 @@ from nightshift.predictions.commit import GroupCommit
 from nightshift.predictions.log import SHADOW
 from nightshift.serving.access import Access, Key, Role
 from nightshift.serving.answers import RefusalError, unavailable
+from nightshift.serving.arrow import count_rows
 from nightshift.serving.loader import Champions, Live
 from nightshift.serving.lookup import asks_by_keys
 from nightshift.serving.metrics import Metrics
 from nightshift.serving.retries import Retries
 from nightshift.serving.shadow import Shadow
 from nightshift.serving.thinking import Asked, Thought, admit_arrow, admit_entities, admit_json, think, think_together
-from nightshift.serving.wire import JSON, Bodies, Headers, Message, Receive, Reply, Send, is_arrow, respond
+from nightshift.serving.validation import Admitted
+from nightshift.serving.wire import ARROW, JSON, Bodies, Headers, Message, Receive, Reply, Send, is_arrow, respond
 
 PREFIX, SUFFIX = "/v1/models/", "/predict"
 REQUEST_ID_MAX = 128
@@ -38,6 +41,7 @@ FAILED = "the server failed; its log says why"
 PLAIN_TYPES = frozenset({JSON, JSON + b"; charset=utf-8", JSON + b";charset=utf-8"})
 NOT_PLAIN = frozenset({b"x-request-id", b"content-encoding"})
 """Headers of requests that may have been answered before, or that are not taken."""
+Reader = Callable[[Live, bytes, int], Admitted]
 Ready = tuple[Asked, float, Reply]
 """A request that waits for its turn, when it came, and how it is answered."""
 log = logging.getLogger(__name__)
@@ -106,11 +110,12 @@ class Predict:
 
         Returns
         -------
-        Whether it will be. It is not plain, and left to :meth:`__call__`, if it
-        is large, may be a retry, or is no JSON, or nobody answers for the model.
+        Whether it will be. It is not plain, and left to :meth:`__call__`, if it is large,
+        may be a retry, or says that it is something else, or nobody answers for the model.
         """
         live = self._champions.get(model)
-        if live is None or _is_large(body) or not _is_plain(headers):
+        read = None if live is None else _reader(headers, body)
+        if live is None or read is None or _is_large(body, read):
             return False
         began = time.perf_counter()
         try:
@@ -122,7 +127,7 @@ class Predict:
         if not self._ready:
             # everybody who is here in this turn of the loop is answered together
             asyncio.get_running_loop().call_soon(self._answer_all)
-        asked = Asked(live, self._next_id(), body, admit_entities if asks_by_keys(body) else admit_json)
+        asked = Asked(live, self._next_id(), body, read)
         self._ready.append((asked, began, answer))
         return True
 
@@ -207,7 +212,7 @@ class Predict:
 
     async def _once(self, asked: Asked, written: GroupCommit) -> tuple[int, bytes]:
         now = time.time_ns() // 1000
-        if _is_large(asked.body) or asked.read is admit_arrow:
+        if asked.read is admit_arrow or _is_large(asked.body, asked.read):
             thought = await asyncio.get_running_loop().run_in_executor(self._pool, think, asked, now)
         else:
             thought = think(asked, now)
@@ -230,12 +235,21 @@ class Predict:
         return f"{self._prefix}{self._count:08x}"
 
 
-def _is_large(body: bytes) -> bool:
-    return len(body) > LARGE_BYTES or body.count(b"{") > LARGE_ROWS
+def _is_large(body: bytes, read: Reader) -> bool:
+    if len(body) > LARGE_BYTES:
+        return True
+    return (count_rows(body) if read is admit_arrow else body.count(b"{")) > LARGE_ROWS
 
 
-def _is_plain(headers: Headers) -> bool:
-    return headers.get(b"content-type", JSON) in PLAIN_TYPES and headers.keys().isdisjoint(NOT_PLAIN)
+def _reader(headers: Headers, body: bytes) -> Reader | None:
+    """Return how a plain request is read; none if it is not plain."""
+    kind = headers.get(b"content-type", JSON)
+    if not headers.keys().isdisjoint(NOT_PLAIN):
+        return None
+    if kind in PLAIN_TYPES:
+        return admit_entities if asks_by_keys(body) else admit_json
+    # pyarrow is loaded by the first who sends such a stream, beside the loop
+    return admit_arrow if kind == ARROW and "pyarrow" in sys.modules else None
 
 
 def _failed(model: str, error: Exception) -> tuple[int, bytes, Headers]:

@@ -41,6 +41,19 @@ class Read(msgspec.Struct, gc=False):
     unclean: Sequence[int]
 
 
+class Whole(msgspec.Struct, gc=False):
+    """Rows as columns: ``numbers`` of all numeric ones (rows × columns, NaN for null), ``texts`` of each other one.
+
+    Both in the model's order. Keys are text or whole numbers, times text or
+    microseconds since 1970; empty if there are none.
+    """
+
+    numbers: Floats
+    texts: list[Column]
+    keys: Column
+    times: Column
+
+
 class Quick:
     """Reads requests whose every row has exactly the model's columns, each with a value or a null of its kind.
 
@@ -67,13 +80,14 @@ class Quick:
     ) -> None:
         names = tuple(columns.kinds)
         numeric = [place for place, name in enumerate(names) if columns.kinds[name] == "numeric"]
-        self._names, self._width, self._may_be_null = names, len(names), may_be_null
-        self._key, self._time = columns.key, columns.time
+        self._width = len(names)
+        self._null_places = {place for place, name in enumerate(names) if name in may_be_null}
+        self._has_key, self._has_time = bool(columns.key), bool(columns.time)
         lowest = [max(lower.get(names[place], -LARGEST), -LARGEST) for place in numeric]
         highest = [min(upper.get(names[place], LARGEST), LARGEST) for place in numeric]
         self._numeric_places = numeric
         self._numeric = list(zip(numeric, lowest, highest, strict=True))
-        self._lower, self._upper = np.array(lowest)[:, np.newaxis], np.array(highest)[:, np.newaxis]
+        self._lower, self._upper = np.array(lowest), np.array(highest)
         self._texts = [
             (place, {**codes[name], **({None: np.nan} if name in may_be_null else {})})
             for place, name in enumerate(names)
@@ -115,41 +129,28 @@ class Quick:
         except ValueError:
             return None
 
-    def read_columns(self, sent: Mapping[str, Any], *, latest: int) -> Read | None:
-        """Return the rows of whole columns, or none if the long way must look.
-
-        Parameters
-        ----------
-        sent
-            The model's columns by name: numbers as float64 with NaN for null, others as lists; keys as text or
-            numbers and times as text or microseconds since 1970, if there are any.
-        latest
-            As for :meth:`read`.
-        """
-        columns, listed = [], []
-        for name in self._names:
-            column = sent[name]
-            values = column.tolist() if isinstance(column, np.ndarray) else column
-            if isinstance(column, np.ndarray) and np.isnan(column).any():
-                values = [None if value != value else value for value in values]
-            if None in values and name not in self._may_be_null:
-                return None
-            columns.append(column)
-            listed.append(values)
-        absent = (UNSET,) * len(listed[0])
+    def read_columns(self, sent: Whole, *, latest: int) -> Read | None:
+        """Return the rows of whole columns, or none if the long way must look; ``latest`` is as for :meth:`read`."""
+        listed: dict[int, Column] = dict(zip(self._numeric_places, sent.numbers.T.tolist(), strict=True))
+        for number in np.flatnonzero(np.isnan(sent.numbers).any(axis=0)).tolist():
+            place = self._numeric_places[number]
+            listed[place] = [None if value != value else value for value in listed[place]]
+        listed |= zip((place for place, _ in self._texts), sent.texts, strict=True)
+        if any(None in values and place not in self._null_places for place, values in listed.items()):
+            return None
         try:
-            keys = _keys(sent.get(self._key, absent)) if self._key else None
-            times = _times(sent.get(self._time, absent), latest) if self._time else None
+            keys, times = _keys(sent.keys), _times(sent.times, latest)
         except ValueError:
             return None
-        matrix, unclean = self._encode_many(columns)
-        return Read([*zip(*listed, strict=True)], matrix, keys, times, unclean)
+        matrix, unclean = self._encode_columns(sent.numbers, sent.texts)
+        rows = zip(*(listed[place] for place in range(self._width)), strict=True)
+        return Read([*rows], matrix, keys, times, unclean)
 
     def _read_one(self, row: Row, colons: int, latest: int) -> Read | None:
         """Do what :meth:`_read_many` does, for a single row: lists of one cost more than they save."""
         width = self._width
-        key = row[width] if self._key else UNSET
-        time = row[-1] if self._time else UNSET
+        key = row[width] if self._has_key else UNSET
+        time = row[-1] if self._has_time else UNSET
         known = width
         keys: list[str | None] | None = None
         times: list[int | None] | None = None
@@ -175,8 +176,8 @@ class Quick:
     def _read_many(self, sent: list[Row], *, colons: int, latest: int) -> Read | None:
         columns = list(zip(*sent, strict=True))
         width, absent = self._width, (UNSET,) * len(sent)
-        key = columns[width] if self._key else absent
-        time = columns[-1] if self._time else absent
+        key = columns[width] if self._has_key else absent
+        time = columns[-1] if self._has_time else absent
         known = len(sent) * width + _colons_with(key) + _colons_with(time)
         for place in self._texts_with_colons:
             known += _colons_in(columns[place])
@@ -201,16 +202,23 @@ class Quick:
         return _single(np.array((values,), dtype=np.float64)), (0,)
 
     def _encode_many(self, columns: Sequence[Column]) -> tuple[npt.NDArray[np.float32], Sequence[int]]:
-        matrix = np.empty((len(columns[0]), self._width), dtype=np.float64)
+        numbers = np.array([columns[place] for place in self._numeric_places], dtype=np.float64)
+        return self._encode_columns(
+            numbers.reshape(-1, len(columns[0])).T, [columns[place] for place, _ in self._texts]
+        )
+
+    def _encode_columns(
+        self, numbers: Floats, texts: Sequence[Column]
+    ) -> tuple[npt.NDArray[np.float32], Sequence[int]]:
+        """Return the matrix of these columns, rows × columns in the model's order, and the rows that are unclean."""
+        matrix = np.empty((len(numbers), self._width), dtype=np.float64)
         unclean: set[int] = set()
-        if self._numeric:
-            numbers: Floats = np.array([columns[place] for place in self._numeric_places], dtype=np.float64)
-            outside = (numbers < self._lower) | (numbers > self._upper)
-            if outside.any():
-                unclean.update(np.flatnonzero(outside.any(axis=0)).tolist())
-            matrix[:, self._numeric_places] = numbers.T
-        for place, codes in self._texts:
-            found = list(map(codes.get, columns[place]))
+        outside = (numbers < self._lower) | (numbers > self._upper)
+        if outside.any():
+            unclean.update(np.flatnonzero(outside.any(axis=1)).tolist())
+        matrix[:, self._numeric_places] = numbers
+        for (place, codes), column in zip(self._texts, texts, strict=True):
+            found = list(map(codes.get, column))
             if None in found:
                 unclean.update(number for number, code in enumerate(found) if code is None)
             matrix[:, place] = found

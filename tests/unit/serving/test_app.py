@@ -37,7 +37,7 @@ from nightshift.serving.answers import RefusalError
 from nightshift.serving.app import App, create_app
 from nightshift.serving.loader import open_live
 from nightshift.serving.predict import LARGE_BYTES, LARGE_ROWS, NO_HEADERS
-from nightshift.serving.wire import Headers
+from nightshift.serving.wire import ARROW, Headers
 from nightshift.settings import Settings
 
 pytestmark = pytest.mark.anyio
@@ -102,15 +102,18 @@ async def test_many_rows_are_answered_as_the_package_answers_them(
     assert len({one["prediction_id"] for one in answer["predictions"]}) == count
 
 
-async def test_an_arrow_stream_is_answered_like_json(http: httpx.AsyncClient) -> None:
-    rows = callers_rows(40)
-    sink = pa.BufferOutputStream()
-    table = pa.Table.from_pylist(rows)
+def a_stream(rows: list[dict[str, Any]]) -> bytes:
+    table, sink = pa.Table.from_pylist(rows), pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, table.schema) as writer:
         writer.write_table(table)
-    body, kind = sink.getvalue().to_pybytes(), {"content-type": "application/vnd.apache.arrow.stream"}
+    written: bytes = sink.getvalue().to_pybytes()
+    return written
 
-    arrow = (await http.post(PREDICT, content=body, headers=kind)).json()
+
+async def test_an_arrow_stream_is_answered_like_json(http: httpx.AsyncClient) -> None:
+    rows = callers_rows(40)
+
+    arrow = (await http.post(PREDICT, content=a_stream(rows), headers={"content-type": ARROW.decode()})).json()
     plain = (await http.post(PREDICT, json={"rows": rows})).json()
 
     assert [one["probability"] for one in arrow["predictions"]] == [one["probability"] for one in plain["predictions"]]
@@ -314,6 +317,17 @@ async def test_a_disk_that_refuses_is_told_at_once_and_answers_come_again_when_i
     assert "could not be remembered" in told["error"]
 
 
+async def test_a_small_arrow_stream_is_answered_at_once_together_with_others(settings: Settings, package: Path) -> None:
+    app, rows = create_app(settings, package), callers_rows(40)
+    wrong = [{**rows[0], "speed": -1.0}]
+    async with in_process(app):
+        streams = await at_once(app, *map(a_stream, (rows, wrong, rows[:1])), headers={b"content-type": ARROW})
+        bodies = await at_once(app, *(json.dumps({"rows": some}).encode() for some in (rows, wrong, rows[:1])))
+
+    assert [status for status, _ in streams] == [200, 422, 200]
+    assert [without_ids(content) for _, content in streams] == [without_ids(content) for _, content in bodies]
+
+
 @pytest.mark.parametrize(
     ("path", "headers", "body"),
     [
@@ -321,7 +335,8 @@ async def test_a_disk_that_refuses_is_told_at_once_and_answers_come_again_when_i
         ("/v1/models/nobody/predict", {}, b"{}"),
         (PREDICT, {b"x-request-id": b"1"}, b"{}"),
         (PREDICT, {b"content-encoding": b"gzip"}, b"{}"),
-        (PREDICT, {b"content-type": b"application/vnd.apache.arrow.stream"}, b""),
+        (PREDICT, {b"content-type": ARROW}, b"no stream"),
+        (PREDICT, {b"content-type": ARROW}, a_stream([ROW] * (LARGE_ROWS + 1))),
         (PREDICT, {b"content-type": b"text/xml"}, b"{}"),
         (PREDICT, {}, b" " * (LARGE_BYTES + 1)),
         (PREDICT, {}, b'{"rows":[' + b",".join([b"{}"] * LARGE_ROWS) + b"]}"),
