@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 TEXT_BYTES_MAX = 4_096
 MESSAGES_MAX = 10_000
+FEW_MESSAGES = 64
 HEADER, DICTIONARY_DATA, LENGTH, COMPRESSION = 2, 1, 0, 3
 """Places of fields in Arrow's Message, DictionaryBatch and RecordBatch (format/Message.fbs)."""
 
@@ -189,21 +190,30 @@ def _check_texts(texts: "pa.ChunkedArray") -> None:
 
 
 def count_rows(body: bytes) -> float:
-    """Return how many rows a stream says that it has, without a look at them; infinitely many if it is no stream."""
+    """Return how many rows a stream says that it has, without a look at them.
+
+    Infinitely many if it is no stream, or one of so many batches that counting takes long.
+    """
+    rows = 0
     try:
         with _refusing():
-            return sum(_length(batch, at) for batch, at in _batches(body))
+            for number, (kind, message, batch) in enumerate(_batches(body)):
+                length = 0 if kind == "dictionary" else _length(message, batch)
+                if length < 0 or number >= FEW_MESSAGES:
+                    return math.inf
+                rows += length
     except RefusalError:
         return math.inf
+    return rows
 
 
 def _refuse_compressed(body: bytes) -> None:
-    if any(_field(message, at, COMPRESSION) for message, at in _batches(body)):
+    if any(_field(message, batch, COMPRESSION) for _, message, batch in _batches(body)):
         raise RefusalError(415, "the stream is compressed; send it as it is")
 
 
-def _batches(body: bytes) -> Iterator[tuple[bytes, int]]:
-    """Yield each batch's message, and where the Flatbuffer table that describes the batch begins in it."""
+def _batches(body: bytes) -> Iterator[tuple[str, bytes, int]]:
+    """Yield each batch's kind, its message, and where the Flatbuffer table that describes the batch begins in it."""
     import pyarrow as pa
 
     messages = pa.ipc.MessageReader.open_stream(pa.BufferReader(body))
@@ -215,7 +225,9 @@ def _batches(body: bytes) -> Iterator[tuple[bytes, int]]:
         if message.type != "schema":
             described = message.metadata.to_pybytes()
             at = _table(described, struct.unpack_from("<I", described, 0)[0], HEADER)
-            yield described, _table(described, at, DICTIONARY_DATA) if message.type == "dictionary" else at
+            if message.type == "dictionary":
+                at = _table(described, at, DICTIONARY_DATA)
+            yield message.type, described, at
     raise RefusalError(413, f"the stream has more than {MESSAGES_MAX:,} messages; send fewer, larger batches")
 
 

@@ -3,6 +3,7 @@
 import json
 import math
 import random
+import struct
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
@@ -17,7 +18,7 @@ from hypothesis import strategies as st
 from factories.serving import ROW, a_door, callers_rows
 from nightshift.predictions.record import micros
 from nightshift.serving.answers import RefusalError
-from nightshift.serving.arrow import read_table, to_rows
+from nightshift.serving.arrow import FEW_MESSAGES, count_rows, read_table, to_rows
 from nightshift.serving.body import ROWS_MAX
 from nightshift.serving.thinking import admit_arrow
 from nightshift.serving.validation import Admitted, TurnedAwayError
@@ -216,6 +217,30 @@ def test_a_column_named_twice_is_refused() -> None:
 def test_rows_are_counted_before_they_are_looked_at() -> None:
     assert status(stream(pa.table({"a": pa.nulls(ROWS_MAX + 1)}))) == 413
     assert status(stream(pa.table({"a": pa.nulls(0)}))) == 422
+
+
+def test_rows_are_counted_without_a_look_at_them() -> None:
+    clean = pa.Table.from_pylist(callers_rows(3))
+    with_words = clean.append_column("c", pa.array(["x"] * 3).dictionary_encode())
+    many = pa.concat_tables([clean] * (FEW_MESSAGES + 1))
+
+    assert [count_rows(stream(one)) for one in (clean, with_words, clean.slice(1), clean.slice(0, 0))] == [3, 3, 2, 0]
+    assert count_rows(stream(pa.concat_tables([clean] * 5))) == 15
+    assert count_rows(stream(pa.table({"a": pa.nulls(10_000)}))) == 10_000
+    assert count_rows(stream(many)) == math.inf
+    assert count_rows(stream(clean)[:-200]) == math.inf
+    assert count_rows(b"no stream") == math.inf
+
+
+@pytest.mark.parametrize("claimed", [-1, 2**62])
+def test_a_length_that_lies_is_no_small_one(claimed: int) -> None:
+    body = stream(pa.table({"a": pa.nulls(77)}))
+
+    lying = body.replace(struct.pack("<q", 77), struct.pack("<q", claimed))
+
+    assert lying != body
+    assert count_rows(lying) > 10_000
+    assert status(lying) in (400, 413)
 
 
 @pytest.mark.parametrize(
