@@ -42,7 +42,13 @@ def time_left(work: Work) -> timedelta:
 
 
 def settle(work: Work, response: Response) -> tuple[Said, Outcome]:
-    """Write the answer into the ledger and return what it came to; void: the same must be asked again."""
+    """Write the answer into the ledger and return what it came to; void: the same must be asked again.
+
+    That nobody answered in time is no answer where somebody did after all.
+    """
+    before = answered(work) if response.user is None else None
+    if before:
+        return before
     version, starters = work.run.read("release.json")["version"], started_by(work)
     why_void = _why_void(work.spec, response, starters)
     if response.user is None:

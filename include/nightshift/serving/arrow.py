@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 TEXT_BYTES_MAX = 4_096
+UNFOLDED_BYTES_MAX = 16 * 1024 * 1024
 MESSAGES_MAX = 10_000
 FEW_MESSAGES = 64
 HEADER, DICTIONARY_DATA, LENGTH, COMPRESSION = 2, 1, 0, 3
@@ -49,6 +50,7 @@ def read_table(body: bytes) -> "pa.Table":
         table = reader.read_all()
         check_count(table.num_rows)
         table.validate(full=True)
+        _check_unfolded(table)
         return table
 
 
@@ -88,8 +90,8 @@ def _check_schema(schema: "pa.Schema") -> None:
     import pyarrow.types as kind
 
     names = schema.names
-    if len(names) > COLUMNS_MAX or len(set(names)) < len(names):
-        raise RefusalError(422, f"the columns must have different names and be at most {COLUMNS_MAX:,}")
+    if not 0 < len(names) <= COLUMNS_MAX or len(set(names)) < len(names):
+        raise RefusalError(422, f"the columns must have different names and be 1 to {COLUMNS_MAX:,}")
     simple = _simple_types()
     for name, held in zip(names, schema.types, strict=True):
         if held.id not in simple and not (kind.is_dictionary(held) and kind.is_string(held.value_type)):
@@ -109,16 +111,13 @@ def _simple_types() -> frozenset[int]:
 
 def _values(column: "pa.ChunkedArray") -> Iterable[Any]:
     """Return a column's values as JSON would have brought them."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
     import pyarrow.types as kind
 
     texts = _texts(column)
     if texts is not None:
         return texts
     if kind.is_timestamp(column.type):
-        moments = pc.cast(column, pa.timestamp("us", column.type.tz), safe=False).to_pylist()
-        return (None if moment is None else moment.isoformat() for moment in moments)
+        return (None if moment is None else moment.isoformat() for moment in _moments(column).to_pylist())
     if kind.is_floating(column.type):
         return (None if value is None or math.isnan(value) else value for value in column.to_pylist())
     values: list[Any] = column.to_pylist()
@@ -174,8 +173,31 @@ def _times(column: "pa.ChunkedArray") -> Column | None:
         return _texts(column)
     if column.type.tz is None:
         return None
-    times: Column = column.cast(pa.timestamp("us", column.type.tz), safe=False).cast(pa.int64()).to_pylist()
+    times: Column = _moments(column).cast(pa.int64()).to_pylist()
     return times
+
+
+def _moments(column: "pa.ChunkedArray") -> "pa.ChunkedArray":
+    """Return moments in microseconds, what is finer cut off; in UTC whatever zone they would be shown in, if any."""
+    import pyarrow as pa
+
+    of = column.type
+    return column.cast(pa.timestamp("us", of.tz and "UTC"), safe=of.unit != "ns")
+
+
+def _check_unfolded(table: "pa.Table") -> None:
+    """Refuse dictionaries that are few bytes and a great deal of text; several columns may share one."""
+    import pyarrow.compute as pc
+    import pyarrow.types as kind
+
+    unfolded = 0
+    for column in table.columns:
+        if kind.is_dictionary(column.type):
+            for chunk in column.chunks:
+                unfolded += pc.sum(pc.take(pc.binary_length(chunk.dictionary), chunk.indices)).as_py() or 0
+    if unfolded > UNFOLDED_BYTES_MAX:
+        most = f"at most {UNFOLDED_BYTES_MAX:,} are taken; send fewer rows"
+        raise RefusalError(413, f"the dictionaries unfold into {unfolded:,} bytes, {most}")
 
 
 def _check_texts(texts: "pa.ChunkedArray") -> None:
@@ -189,14 +211,17 @@ def _check_texts(texts: "pa.ChunkedArray") -> None:
         raise RefusalError(422, f"a text has {longest:,} bytes, at most {TEXT_BYTES_MAX:,} are taken")
 
 
-def count_rows(body: bytes) -> float:
-    """Return how many rows a stream says that it has, without a look at them.
+def count_values(body: bytes, width: int) -> float:
+    """Return how many values a stream says that it has, without a look at them; at least ``width`` in each row.
 
     Infinitely many if it is no stream, or one of so many batches that counting takes long.
     """
+    import pyarrow as pa
+
     rows = 0
     try:
         with _refusing():
+            columns = len(pa.ipc.read_schema(pa.BufferReader(body)))
             for number, (kind, message, batch) in enumerate(_batches(body)):
                 length = 0 if kind == "dictionary" else _length(message, batch)
                 if length < 0 or number >= FEW_MESSAGES:
@@ -204,7 +229,7 @@ def count_rows(body: bytes) -> float:
                 rows += length
     except RefusalError:
         return math.inf
-    return rows
+    return rows * max(columns, width)
 
 
 def _refuse_compressed(body: bytes) -> None:

@@ -8,7 +8,6 @@ import asyncio
 import hashlib
 import logging
 import secrets
-import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +18,7 @@ from nightshift.predictions.commit import GroupCommit
 from nightshift.predictions.log import SHADOW
 from nightshift.serving.access import Access, Key, Role
 from nightshift.serving.answers import RefusalError, unavailable
-from nightshift.serving.arrow import count_rows
+from nightshift.serving.arrow import count_values
 from nightshift.serving.loader import Champions, Live
 from nightshift.serving.lookup import asks_by_keys
 from nightshift.serving.metrics import Metrics
@@ -33,8 +32,8 @@ PREFIX, SUFFIX = "/v1/models/", "/predict"
 REQUEST_ID_MAX = 128
 LARGE_BYTES = 128 * 1024
 """A larger body is worked on beside the event loop, so that others need not wait for it."""
-LARGE_ROWS = 250
-"""So does one of more rows, however small: what is wrong with each takes longer to say than to send."""
+LARGE_VALUES = 10_000
+"""So is one of rows that want more values, however few it sends: what is wrong with each takes longer to say."""
 LARGE_AT_ONCE = 2
 NO_HEADERS: Headers = {}
 FAILED = "the server failed; its log says why"
@@ -115,7 +114,7 @@ class Predict:
         """
         live = self._champions.get(model)
         read = None if live is None else _reader(headers, body)
-        if live is None or read is None or _is_large(body, read):
+        if live is None or read is None or _is_large(live, body, read):
             return False
         began = time.perf_counter()
         try:
@@ -212,7 +211,7 @@ class Predict:
 
     async def _once(self, asked: Asked, written: GroupCommit) -> tuple[int, bytes]:
         now = time.time_ns() // 1000
-        if asked.read is admit_arrow or _is_large(asked.body, asked.read):
+        if asked.read is admit_arrow or _is_large(asked.live, asked.body, asked.read):
             thought = await asyncio.get_running_loop().run_in_executor(self._pool, think, asked, now)
         else:
             thought = think(asked, now)
@@ -235,10 +234,11 @@ class Predict:
         return f"{self._prefix}{self._count:08x}"
 
 
-def _is_large(body: bytes, read: Reader) -> bool:
+def _is_large(live: Live, body: bytes, read: Reader) -> bool:
     if len(body) > LARGE_BYTES:
         return True
-    return (count_rows(body) if read is admit_arrow else body.count(b"{")) > LARGE_ROWS
+    width = len(live.columns.kinds)
+    return (count_values(body, width) if read is admit_arrow else body.count(b"{") * width) > LARGE_VALUES
 
 
 def _reader(headers: Headers, body: bytes) -> Reader | None:
@@ -248,8 +248,7 @@ def _reader(headers: Headers, body: bytes) -> Reader | None:
         return None
     if kind in PLAIN_TYPES:
         return admit_entities if asks_by_keys(body) else admit_json
-    # pyarrow is loaded by the first who sends such a stream, beside the loop
-    return admit_arrow if kind == ARROW and "pyarrow" in sys.modules else None
+    return admit_arrow if kind == ARROW else None
 
 
 def _failed(model: str, error: Exception) -> tuple[int, bytes, Headers]:

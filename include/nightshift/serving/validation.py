@@ -25,6 +25,8 @@ FLAWS_MAX = 100
 """Of one row; a row of a million unknown columns is told of the first hundred."""
 FLAWS_OF_ALL_MAX = 10_000
 """Of all rows of one request; rows after that keep the first reason why they were turned away."""
+ROWS_TOLD_FULLY = 100
+"""Of one request; later rows with flaws are told where the values are that a column takes."""
 ALLOWED_MAX = 40
 """Of the values a column takes; ``GET /v1/models/{model}`` tells all."""
 PROBLEMS_MAX = 1_000
@@ -113,6 +115,8 @@ class Door:
     def admit_rows(self, sent: list[dict[str, Any]], now: int) -> Admitted:
         """Return decoded rows, each looked at on its own; raises what :meth:`admit` raises."""
         looked = [self._look(number, row, now) for number, row in enumerate(sent)]
+        for row in [row for row in looked if row.flaws][ROWS_TOLD_FULLY:]:
+            row.flaws[:] = self._tersely(row.flaws)
         turned = [row for row in looked if row.is_refused]
         if turned:
             raise TurnedAwayError(list(_bounded(turned)), len(sent))
@@ -135,7 +139,7 @@ class Door:
             if any(flaw.refused for flaw in found):
                 return None
             if found:
-                flaws[number] = found
+                flaws[number] = found if len(flaws) < ROWS_TOLD_FULLY else self._tersely(found)
             read.matrix[number] = self._encode([read.rows[number]])[0]
         return Admitted(read.rows, read.matrix, read.keys, read.times, flaws)
 
@@ -165,6 +169,14 @@ class Door:
             if kind == "numeric" and isinstance(value, int | float) and name not in named and abs(value) > LARGEST:
                 flaws.append(Flaw(name, "range", _short(value), f"at most {LARGEST:.3g} in size", refused=True))
         return flaws[:FLAWS_MAX]
+
+    def _tersely(self, flaws: Sequence[Flaw]) -> list[Flaw]:
+        """Return flaws without the values a column takes: told for each of thousands of rows they are megabytes."""
+        elsewhere = f"a value of the column; GET /v1/models/{self.columns.model} tells them"
+        return [
+            msgspec.structs.replace(flaw, allowed=elsewhere) if isinstance(flaw.allowed, list) else flaw
+            for flaw in flaws
+        ]
 
     def _look(self, number: int, sent: dict[str, Any], now: int) -> "Looked":
         features = dict(sent)

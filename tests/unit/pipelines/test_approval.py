@@ -249,6 +249,14 @@ def test_what_was_answered_stands_and_is_not_asked_again(work: Asking, response:
     assert len(work.ledger.entries("rides", Kind.APPROVAL)) == 2
 
 
+def test_a_question_that_expires_after_it_was_answered_takes_nothing_back(work: Asking) -> None:
+    once = settle(work, YES("bob"))
+
+    assert settle(work, Response(False, "", None)) == once
+    assert unapproved(work.ledger.entries("rides"), "2", work.holder) is None
+    assert len(work.ledger.entries("rides", Kind.APPROVAL)) == 1
+
+
 def test_another_versions_answer_is_none_to_this_one(work: Asking) -> None:
     settle(work, YES("bob"))
     work.run.write("release.json", {"version": "3"})

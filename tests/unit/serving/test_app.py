@@ -36,7 +36,7 @@ from nightshift.serving.access import Role
 from nightshift.serving.answers import RefusalError
 from nightshift.serving.app import App, create_app
 from nightshift.serving.loader import open_live
-from nightshift.serving.predict import LARGE_BYTES, LARGE_ROWS, NO_HEADERS
+from nightshift.serving.predict import LARGE_BYTES, LARGE_VALUES, NO_HEADERS
 from nightshift.serving.wire import ARROW, Headers
 from nightshift.settings import Settings
 
@@ -336,10 +336,10 @@ async def test_a_small_arrow_stream_is_answered_at_once_together_with_others(set
         (PREDICT, {b"x-request-id": b"1"}, b"{}"),
         (PREDICT, {b"content-encoding": b"gzip"}, b"{}"),
         (PREDICT, {b"content-type": ARROW}, b"no stream"),
-        (PREDICT, {b"content-type": ARROW}, a_stream([ROW] * (LARGE_ROWS + 1))),
+        (PREDICT, {b"content-type": ARROW}, a_stream([ROW] * (LARGE_VALUES // 6 + 1))),
         (PREDICT, {b"content-type": b"text/xml"}, b"{}"),
         (PREDICT, {}, b" " * (LARGE_BYTES + 1)),
-        (PREDICT, {}, b'{"rows":[' + b",".join([b"{}"] * LARGE_ROWS) + b"]}"),
+        (PREDICT, {}, b'{"rows":[' + b",".join([b"{}"] * (LARGE_VALUES // 4)) + b"]}"),
     ],
 )
 async def test_what_is_not_plain_is_not_answered_at_once(

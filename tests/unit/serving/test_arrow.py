@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from factories.serving import ROW, a_door, callers_rows
 from nightshift.predictions.record import micros
 from nightshift.serving.answers import RefusalError
-from nightshift.serving.arrow import FEW_MESSAGES, count_rows, read_table, to_rows
+from nightshift.serving.arrow import FEW_MESSAGES, TEXT_BYTES_MAX, count_values, read_table, to_rows
 from nightshift.serving.body import ROWS_MAX
 from nightshift.serving.thinking import admit_arrow
 from nightshift.serving.validation import Admitted, TurnedAwayError
@@ -214,22 +214,44 @@ def test_a_column_named_twice_is_refused() -> None:
     assert status(stream(pa.Table.from_arrays([pa.array([1]), pa.array([2])], ["a", "a"]))) == 422
 
 
+def test_columns_that_share_a_text_do_not_unfold_it_without_bound() -> None:
+    words = pa.DictionaryArray.from_arrays(pa.array([0] * ROWS_MAX, pa.int8()), pa.array(["x" * TEXT_BYTES_MAX]))
+    few = pa.DictionaryArray.from_arrays(pa.array([0, None] * 2_000, pa.int8()), pa.array(["x" * TEXT_BYTES_MAX]))
+
+    assert status(stream(pa.table({"a": few}))) == 200
+    assert status(stream(pa.table({str(number): few for number in range(3)}))) == 413
+    assert status(stream(pa.table({"a": words}))) == 413
+
+
+def test_a_stream_without_columns_is_refused() -> None:
+    assert status(stream(pa.table({"a": pa.nulls(5)}).select([]))) == 422
+
+
+def test_a_zone_that_nobody_knows_changes_no_moment_and_one_too_far_is_refused() -> None:
+    seconds = pa.array([0, 2**62]).cast(pa.timestamp("s", "Nowhere/X"))
+    near, far = (stream(with_column("at", seconds[number : number + 1])) for number in range(2))
+
+    assert admitted(near)[3] == the_long_way(near)[3] == [0]
+    assert admitted(far) == the_long_way(far) == 400
+
+
 def test_rows_are_counted_before_they_are_looked_at() -> None:
     assert status(stream(pa.table({"a": pa.nulls(ROWS_MAX + 1)}))) == 413
     assert status(stream(pa.table({"a": pa.nulls(0)}))) == 422
 
 
-def test_rows_are_counted_without_a_look_at_them() -> None:
+def test_values_are_counted_without_a_look_at_them() -> None:
     clean = pa.Table.from_pylist(callers_rows(3))
     with_words = clean.append_column("c", pa.array(["x"] * 3).dictionary_encode())
     many = pa.concat_tables([clean] * (FEW_MESSAGES + 1))
+    of_rows = [count_values(stream(one), 10) / 10 for one in (clean, with_words, clean.slice(1), clean.slice(0, 0))]
 
-    assert [count_rows(stream(one)) for one in (clean, with_words, clean.slice(1), clean.slice(0, 0))] == [3, 3, 2, 0]
-    assert count_rows(stream(pa.concat_tables([clean] * 5))) == 15
-    assert count_rows(stream(pa.table({"a": pa.nulls(10_000)}))) == 10_000
-    assert count_rows(stream(many)) == math.inf
-    assert count_rows(stream(clean)[:-200]) == math.inf
-    assert count_rows(b"no stream") == math.inf
+    assert of_rows == [3, 3, 2, 0]
+    assert count_values(stream(pa.concat_tables([clean] * 5)), 10) == 150
+    assert count_values(stream(pa.table({str(number): pa.nulls(1_000) for number in range(12)})), 10) == 12_000
+    assert count_values(stream(many), 10) == math.inf
+    assert count_values(stream(clean)[:-200], 10) == math.inf
+    assert count_values(b"no stream", 10) == math.inf
 
 
 @pytest.mark.parametrize("claimed", [-1, 2**62])
@@ -239,7 +261,7 @@ def test_a_length_that_lies_is_no_small_one(claimed: int) -> None:
     lying = body.replace(struct.pack("<q", 77), struct.pack("<q", claimed))
 
     assert lying != body
-    assert count_rows(lying) > 10_000
+    assert count_values(lying, 1) > 10_000
     assert status(lying) in (400, 413)
 
 

@@ -17,7 +17,7 @@ from nightshift.profile.contract import ColumnRule, Contract
 from nightshift.serving.answers import RefusalError
 from nightshift.serving.body import read_rows
 from nightshift.serving.quick import read_moment
-from nightshift.serving.validation import FLAWS_OF_ALL_MAX, Admitted, Door, TurnedAwayError
+from nightshift.serving.validation import FLAWS_OF_ALL_MAX, ROWS_TOLD_FULLY, Admitted, Door, TurnedAwayError
 from nightshift.spec import Kind
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
@@ -437,6 +437,17 @@ def test_of_thousands_of_rows_the_later_ones_keep_the_first_reason_only() -> Non
     assert (kept[0], len(kept)) == (len(NAMES), 6_001)
     assert FLAWS_OF_ALL_MAX <= sum(kept) < FLAWS_OF_ALL_MAX + len(kept)
     assert [(flaw.column, flaw.rule) for flaw in turned.value.rows[-1].flaws] == [("speed", "range")]
+
+
+@pytest.mark.parametrize("way", ["short", "long"])
+def test_what_a_column_takes_is_not_told_for_thousands_of_rows(way: str) -> None:
+    rows = [{**ROW, "zone": "nowhere"}] * (ROWS_TOLD_FULLY + 2)
+
+    flaws = (admit(*rows) if way == "short" else the_long_way(json.dumps({"rows": rows}).encode())).flaws
+
+    told = [flaw.allowed for number in sorted(flaws) for flaw in flaws[number]]
+    assert told[:ROWS_TOLD_FULLY] == [["centre", "east", "harbour", "north", "south", "west"]] * ROWS_TOLD_FULLY
+    assert told[ROWS_TOLD_FULLY:] == ["a value of the column; GET /v1/models/rides tells them"] * 2
 
 
 def test_a_refusals_json_holds_what_cannot_be_said_in_json() -> None:
