@@ -7,9 +7,10 @@
 The same booster (flight_delay's declaration, trained on real flights of
 January and February) behind each; one worker, one process of callers on
 loopback. ``append`` and ``fsync`` are Nightshift with the contract checked and
-every answer remembered first, ``arrow`` is ``fsync`` asked in Arrow IPC; the peers check shapes only and remember
-nothing, and are sent numbers where Nightshift is sent names. Servers take
-turns, round by round, so that what else the machine does falls on all.
+every answer remembered first, ``arrow`` is ``fsync`` asked in Arrow IPC; the
+peers check shapes only and remember nothing, and are sent numbers where
+Nightshift is sent names. Servers take turns, round by round, so that what else
+the machine does falls on all.
 """
 
 import argparse

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from factories.model import a_spec, pack, rides
 from nightshift.errors import NightshiftError, ReleaseError
@@ -94,6 +95,15 @@ def callers_rows(count: int, *, seed: int = 3) -> list[dict[str, Any]]:
     rows["speed"] = rows["speed"].clip(1, 60)
     listed: list[dict[str, Any]] = rows.astype(object).where(rows.notna(), None).to_dict("records")
     return [{name: _plain(value) for name, value in row.items()} for row in listed]
+
+
+def stream(table: pa.Table, **options: Any) -> bytes:
+    """Return a table as an Arrow IPC stream."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema, options=pa.ipc.IpcWriteOptions(**options)) as writer:
+        writer.write_table(table)
+    written: bytes = sink.getvalue().to_pybytes()
+    return written
 
 
 def some_settings(folder: Path, **changes: Any) -> Settings:

@@ -17,7 +17,7 @@ import numpy as np
 from nightshift.predictions.record import Columns
 from nightshift.serving.answers import RefusalError
 from nightshift.serving.body import COLUMNS_MAX, check_count
-from nightshift.serving.quick import Column, Floats, Whole
+from nightshift.serving.quick import Column, Columnar, Floats
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -61,7 +61,7 @@ def to_rows(table: "pa.Table") -> list[dict[str, Any]]:
     return [dict(zip(table.column_names, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
-def to_columns(table: "pa.Table", known: Columns) -> Whole | None:
+def to_columns(table: "pa.Table", known: Columns) -> Columnar | None:
     """Return the rows as the short way takes them, none if it takes them not. Raises what :func:`read_table` raises."""
     names, sent = known.kinds.keys(), set(table.column_names)
     if not names <= sent <= {*names, known.key, known.time}:
@@ -73,7 +73,7 @@ def to_columns(table: "pa.Table", known: Columns) -> Whole | None:
         times = _times(table[known.time]) if known.time in sent else ()
     if numbers is None or keys is None or times is None or None in texts:
         return None
-    return Whole(numbers, cast("list[Column]", texts), keys, times)
+    return Columnar(numbers, cast("list[Column]", texts), keys, times)
 
 
 @contextmanager

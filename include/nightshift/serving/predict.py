@@ -112,8 +112,7 @@ class Predict:
         Whether it will be. It is not plain, and left to :meth:`__call__`, if it is large,
         may be a retry, or says that it is something else, or nobody answers for the model.
         """
-        live = self._champions.get(model)
-        read = None if live is None else _reader(headers, body)
+        live, read = self._champions.get(model), _reader(headers, body)
         if live is None or read is None or _is_large(live, body, read):
             return False
         began = time.perf_counter()

@@ -41,7 +41,7 @@ class Read(msgspec.Struct, gc=False):
     unclean: Sequence[int]
 
 
-class Whole(msgspec.Struct, gc=False):
+class Columnar(msgspec.Struct, gc=False):
     """Rows as columns: ``numbers`` of all numeric ones (rows × columns, NaN for null), ``texts`` of each other one.
 
     Both in the model's order. Keys are text or whole numbers, times text or
@@ -129,7 +129,7 @@ class Quick:
         except ValueError:
             return None
 
-    def read_columns(self, sent: Whole, *, latest: int) -> Read | None:
+    def read_columns(self, sent: Columnar, *, latest: int) -> Read | None:
         """Return the rows of whole columns, or none if the long way must look; ``latest`` is as for :meth:`read`."""
         listed: dict[int, Column] = dict(zip(self._numeric_places, sent.numbers.T.tolist(), strict=True))
         for number in np.flatnonzero(np.isnan(sent.numbers).any(axis=0)).tolist():

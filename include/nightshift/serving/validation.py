@@ -17,7 +17,7 @@ from nightshift.predictions.record import Columns, Flaw, Turned
 from nightshift.profile.contract import Contract, Problem
 from nightshift.serving.answers import RefusalError, RowFlaw
 from nightshift.serving.body import Doubled, read_rows
-from nightshift.serving.quick import KEY_LENGTH_MAX, LARGEST, Quick, Read, Row, Whole, read_moment
+from nightshift.serving.quick import KEY_LENGTH_MAX, LARGEST, Columnar, Quick, Read, Row, read_moment
 
 VALUE_LENGTH_MAX = 120
 SENT_LENGTH_MAX = 4_096
@@ -108,7 +108,7 @@ class Door:
         read = self._quick.read(body, latest=now + AHEAD_MAX)
         return self._vouch(read) or self.admit_rows(read_rows(body), now)
 
-    def admit_columns(self, sent: Whole, now: int) -> Admitted | None:
+    def admit_columns(self, sent: Columnar, now: int) -> Admitted | None:
         """Return the rows of whole columns; none if each must be looked at."""
         return self._vouch(self._quick.read_columns(sent, latest=now + AHEAD_MAX))
 

@@ -26,6 +26,7 @@ from factories.serving import (
     in_process,
     key_file,
     some_settings,
+    stream,
 )
 from nightshift.errors import RegistryUnavailableError
 from nightshift.model.package import open_package
@@ -103,11 +104,7 @@ async def test_many_rows_are_answered_as_the_package_answers_them(
 
 
 def a_stream(rows: list[dict[str, Any]]) -> bytes:
-    table, sink = pa.Table.from_pylist(rows), pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema) as writer:
-        writer.write_table(table)
-    written: bytes = sink.getvalue().to_pybytes()
-    return written
+    return stream(pa.Table.from_pylist(rows))
 
 
 async def test_an_arrow_stream_is_answered_like_json(http: httpx.AsyncClient) -> None:

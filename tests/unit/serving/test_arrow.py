@@ -15,7 +15,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from factories.serving import ROW, a_door, callers_rows
+from factories.serving import ROW, a_door, callers_rows, stream
 from nightshift.predictions.record import micros
 from nightshift.serving.answers import RefusalError
 from nightshift.serving.arrow import FEW_MESSAGES, TEXT_BYTES_MAX, count_values, read_table, to_rows
@@ -27,14 +27,6 @@ if TYPE_CHECKING:
     from nightshift.serving.loader import Live
 
 NOW = micros(datetime(2026, 5, 1, tzinfo=UTC))
-
-
-def stream(table: pa.Table, **options: Any) -> bytes:
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema, options=pa.ipc.IpcWriteOptions(**options)) as writer:
-        writer.write_table(table)
-    written: bytes = sink.getvalue().to_pybytes()
-    return written
 
 
 def read_arrow(body: bytes) -> list[dict[str, Any]]:
