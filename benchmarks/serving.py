@@ -3,6 +3,7 @@
     .venv/bin/python benchmarks/serving.py [--seconds 4] [--rounds 3] [--shapes 1x8,100x8] [--servers echo,append,fsync]
     .venv/bin/python benchmarks/serving.py --mlserver PYTHON     where PYTHON has mlserver and mlserver-xgboost
     .venv/bin/python benchmarks/serving.py --soak 600            memory at full load
+    .venv/bin/python benchmarks/serving.py --starts 5            from the command to the first answer
 
 The same booster (flight_delay's declaration, trained on real flights of
 January and February) behind each; one worker, one process of callers on
@@ -27,9 +28,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from shutil import copytree
 from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
+from uuid import uuid4
 
 PROJECT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(PROJECT / "tests"))  # the callers are the tests' own
@@ -97,6 +100,9 @@ def main() -> None:
         if asked.soak:
             soak(contenders["append"], rows, seconds=asked.soak)
             return
+        if asked.starts:
+            report_starts([*chosen, never_opened(Path(folder), package)], rows, times=asked.starts)
+            return
         for size, connections in asked.shapes:
             results: dict[str, list[Measured]] = {contender.name: [] for contender in chosen}
             for _ in range(asked.rounds):
@@ -115,6 +121,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--shapes", type=shapes, default="1x8,1x1,100x8,1000x4", help="rows a request x connections")
     parser.add_argument("--mlserver", help="a Python that has mlserver and mlserver-xgboost")
     parser.add_argument("--soak", type=float, default=0, help="only this: so many seconds at full load")
+    parser.add_argument("--starts", type=int, default=0, help="only this: how long each takes to start, so many times")
     return parser.parse_args()
 
 
@@ -158,16 +165,14 @@ def pack(folder: Path, spec: ModelSpec, rows: pd.DataFrame, model: TrainedModel)
 def all_contenders(folder: Path, package: Path, model: TrainedModel, mlserver: str | None) -> dict[str, Contender]:
     (folder / "echo.py").write_text(ECHO)
     served = open_package(package)
-    native = {"NIGHTSHIFT_PROJECT": str(PROJECT), "NIGHTSHIFT_STATE": str(folder / "state")}
-    serve = [sys.executable, "-m", "nightshift.cli", "serve", "--package", str(package), "--port"]
     found = [
         Contender("echo", lambda port: uvicorn(folder, port), lambda rows: ask_nightshift(served, rows)),
         *(
             Contender(
                 name,
-                lambda port: [*serve, str(port)],
+                partial(nightshift, package),
                 partial(ask, served),
-                {**native, "NIGHTSHIFT_LOG_FSYNC": sync},
+                {**own_state(folder), "NIGHTSHIFT_LOG_FSYNC": sync},
             )
             for name, sync, ask in (
                 ("append", "interval", ask_nightshift),
@@ -187,6 +192,23 @@ def all_contenders(folder: Path, package: Path, model: TrainedModel, mlserver: s
             Contender("mlserver", for_mlserver(folder, model, mlserver), lambda rows: ask_mlserver(served, rows))
         )
     return {contender.name: contender for contender in found}
+
+
+def never_opened(folder: Path, package: Path) -> Contender:
+    """Return a Nightshift whose package is a new copy each time, so that it is proven in a process of its own first."""
+
+    def start(port: int) -> list[str]:
+        return nightshift(Path(copytree(package, folder / f"never-opened-{uuid4().hex}")), port)
+
+    return Contender("never opened", start, partial(ask_nightshift, None), own_state(folder))
+
+
+def nightshift(package: Path, port: int) -> list[str]:
+    return [sys.executable, "-m", "nightshift.cli", "serve", "--package", str(package), "--port", str(port)]
+
+
+def own_state(folder: Path) -> dict[str, str]:
+    return {"NIGHTSHIFT_PROJECT": str(PROJECT), "NIGHTSHIFT_STATE": str(folder / "state")}
 
 
 def uvicorn(folder: Path, port: int) -> list[str]:
@@ -299,7 +321,7 @@ def started(contender: Contender, request: bytes) -> Iterator[tuple[psutil.Proce
         while not answers(port, request):
             if server.poll() is not None or time.perf_counter() > end:
                 raise SystemExit(f"{contender.name} did not start or refuses: {' '.join(contender.start(port))}")
-            time.sleep(0.1)
+            time.sleep(0.01)
         yield server, port
     finally:
         family = [server]
@@ -353,6 +375,20 @@ def report(results: dict[str, list[Measured]], *, size: int, connections: int) -
             + (f"{median(shares):9.0%}{median(costs):9.1f}x" if echo else "")
             + (f"   {min(shares):.0%} – {max(shares):.0%}" if echo and len(shares) > 1 else "")
         )
+
+
+def report_starts(contenders: Sequence[Contender], rows: pd.DataFrame, *, times: int) -> None:
+    """Print the seconds from the command to the first right answer to one row, servers taking turns."""
+    seconds: dict[str, list[float]] = {contender.name: [] for contender in contenders}
+    for _ in range(times):
+        for contender in contenders:
+            request = requests_of(contender, rows, 1)[0]
+            began = time.perf_counter()
+            with started(contender, request):
+                seconds[contender.name].append(time.perf_counter() - began)
+    print(f"\nseconds from the command to the first answer, {times} starts each: median, least – most")
+    for name, each in seconds.items():
+        print(f"{name:13}{median(each):8.2f}   {min(each):.2f} – {max(each):.2f}")
 
 
 def soak(contender: Contender, rows: pd.DataFrame, *, seconds: float) -> None:
