@@ -16,7 +16,6 @@ def checks_of(run: RunFolder, policy: Monitor, quiets: Mapping[str, Quiet]) -> l
     window = run.read("window.json")
     if window["judged"] < policy.rows_min:
         return [too_few(window["judged"], policy.rows_min)]
-    skewed = run.read("skew.json")["checks"] if run.file("skew.json").exists() else []
     measured, drift, quality = (run.read(f"{name}.json") for name in ("performance", "drift", "quality"))
     weighed = weigh(
         [Check.from_json(check) for check in measured["checks"]],
@@ -26,7 +25,13 @@ def checks_of(run: RunFolder, policy: Monitor, quiets: Mapping[str, Quiet]) -> l
         quiets,
     )
     # a column that was computed in another way names the cause of whatever else it set off
-    return [*hush([Check.from_json(check) for check in skewed], quiets), *weighed]
+    return [*skewed(run, quiets), *weighed]
+
+
+def skewed(run: RunFolder, quiets: Mapping[str, Quiet]) -> list[Check]:
+    """Return what the window's answers were made from, against training's join; none if that was not compared."""
+    checks = run.read("skew.json")["checks"] if run.file("skew.json").exists() else []
+    return hush([Check.from_json(check) for check in checks], quiets)
 
 
 def segments_of(run: RunFolder, quiets: Mapping[str, Quiet]) -> dict[str, Any]:

@@ -29,8 +29,10 @@ WINDOWS = 4
 """How many windows back late records and labels are looked for."""
 GAPS_MAX = 2
 """Windows are read together unless what lies between them would make that so many times the rows."""
-LOOKED_AT = ("collect", "profile", "validate", "compare")
+LOOKED_AT = ("collect", "profile", "validate", "compare", "skew")
 JUDGED = ("performance", "judge")
+SKEW = "skew.json"
+"""Where definitions have changed since, nothing can be compared again, and what was found then stands."""
 KEPT = ("window.json", "window.parquet", "profile.json", "quality.json", "drift.json", "baselines.json")
 
 
@@ -147,9 +149,14 @@ def _restate(work: Work, late: Late) -> Entry | None:
     entry, request = late.entry, _request(late.entry, MonitorRequest.of(work.run).end)
     again = replace(work, run=_folder_again(work, request))
     again.run.begin(request.to_json())
+    judged = _folder(work, entry)
     if not late.records:
-        _bring_evidence(_folder(work, entry), again.run)
-    for name in (*(LOOKED_AT if late.records else ()), *JUDGED):
+        _bring_evidence(judged, again.run, KEPT)
+    for name in LOOKED_AT if late.records else ():
+        find_step("monitor", name)(again)
+    if not again.run.file(SKEW).exists():
+        _bring_evidence(judged, again.run, [SKEW])
+    for name in JUDGED:
         find_step("monitor", name)(again)
     verdict = Verdict.from_json(again.run.read("verdict.json"))
     body = body_of(again.run, again.holder, verdict, Decision.from_json(entry.body["decision"]))
@@ -174,9 +181,9 @@ def _folder_again(work: Work, request: MonitorRequest) -> RunFolder:
     return RunFolder.of(work.settings.runs, model=work.spec.name, pipeline="monitor", run_id=run_id)
 
 
-def _bring_evidence(judged: RunFolder, again: RunFolder) -> None:
-    """Take over what late labels do not change."""
-    for name in KEPT:
+def _bring_evidence(judged: RunFolder, again: RunFolder, names: Sequence[str]) -> None:
+    """Take over what is not looked at again."""
+    for name in names:
         if judged.file(name).exists():
             shutil.copy(judged.file(name), again.file(name))
 

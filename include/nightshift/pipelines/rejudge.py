@@ -14,7 +14,7 @@ from nightshift.files import read_json
 from nightshift.governor import Decision, Retrain, Situation, Trigger, decide
 from nightshift.ledger import Entry, Kind
 from nightshift.model.package import open_package
-from nightshift.pipelines.judging import too_few, weigh
+from nightshift.pipelines.judging import skewed, too_few, weigh
 from nightshift.pipelines.measure import measured_checks
 from nightshift.pipelines.movement import moved
 from nightshift.pipelines.standing import of_kind, quiets, reset, retrains
@@ -137,7 +137,8 @@ class _Evidence:
         if "usual_errors" not in measured:
             return None
         quality = [Check.from_json(check) for check in run.read("quality.json")["checks"]]
-        return weigh(measured_checks(measured, self.policy), *self._moved(entry, run), quality, quiet)
+        weighed = weigh(measured_checks(measured, self.policy), *self._moved(entry, run), quality, quiet)
+        return [*skewed(run, quiet), *weighed]
 
     def _moved(self, entry: Entry, run: RunFolder) -> tuple[DriftReport, DriftReport]:
         if self._allows_the_same():

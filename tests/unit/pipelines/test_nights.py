@@ -21,7 +21,7 @@ from nightshift.pipelines.situation import situation
 from nightshift.pipelines.steps import find_step
 from nightshift.pipelines.why import explain, lines
 from nightshift.spec import ModelSpec, with_policy
-from nightshift.verdict import Status, Verdict
+from nightshift.verdict import Check, Status, Verdict
 
 SICK = {"distance": lambda values: values + 6.0}
 BROKEN = {"speed": -1.0}
@@ -395,6 +395,66 @@ def test_a_late_record_restates_only_its_window(tmp_path: Path, monkeypatch: pyt
     assert "50 more records" in nights.entry(20).body["restated"]["because"]
 
 
+KILOMETRES = Check("skew", Status.BROKEN, "distance", "distance is not what training would have", 1.0, 0.01, 400)
+
+
+def skewed(nights: Nights, day: int) -> None:
+    """Let the window of a day be found skewed: ``rides`` has no feature service, so its own step finds nothing."""
+    nights.work(f"night-{day}").run.write("skew.json", {"format": 1, "checks": [KILOMETRES.to_json()]})
+
+
+def test_a_late_record_does_not_mend_a_window_that_was_made_from_other_features(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nights = watched(tmp_path)
+    skewed(nights, 20)
+    live(nights, 20)
+    nights.ask(replace_ids(rides_of(20), "late")[:50])
+    monkeypatch.setattr(
+        "nightshift.pipelines.observe.validate", lambda work: work.run.write("quality.json", {"checks": []})
+    )
+
+    live(nights, 21)
+
+    assert nights.entry(20).body["restated"]["was"] == "BROKEN"
+    assert nights.entry(20).body["verdict"]["status"] == "BROKEN"
+    assert "distance is not what training would have" in nights.entry(20).body["why"]
+
+
+def test_a_late_label_does_not_mend_it_either(tmp_path: Path) -> None:
+    nights = watched(tmp_path, label={"column": "outcome", "matures_after": "1d", "coverage": 0.5})
+    for day in (20, 21):
+        nights.ask(rides_of(day))
+    nights.tell(rides_of(20)[:250])
+    nights.tell(rides_of(20)[250:], known_after=timedelta(days=2, hours=1))
+    skewed(nights, 21)
+    nights.judge(21)
+    nights.ask(rides_of(22))
+
+    nights.judge(22)
+    nights.judge(23)
+
+    assert nights.entry(21).body["signals"]["labelled"] == 400
+    assert nights.entry(21).body["verdict"]["status"] == "BROKEN"
+
+
+def test_with_late_records_features_are_compared_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    nights = watched(tmp_path)
+    live(nights, 20)
+    nights.ask(replace_ids(rides_of(20), "late")[:50])
+    monkeypatch.setattr(
+        "nightshift.pipelines.observe.validate", lambda work: work.run.write("quality.json", {"checks": []})
+    )
+    # the other seam: a model with a feature service has tests of its own, and takes real flights
+    monkeypatch.setattr(
+        "nightshift.pipelines.skew.skew", lambda work: work.run.write("skew.json", {"checks": [KILOMETRES.to_json()]})
+    )
+
+    live(nights, 21)
+
+    assert nights.entry(20).body["verdict"]["status"] == "BROKEN"
+
+
 def replace_ids(rows: object, word: str) -> object:
     return rows.assign(ride_id=[f"{word}-{name}" for name in rows["ride_id"]])  # type: ignore[attr-defined]
 
@@ -487,6 +547,16 @@ def test_a_retrain_that_a_policy_would_have_asked_for_rests_it_as_well(lived: Ni
     found = replayed(lived, eager)
 
     assert [night["policy"]["rule"] for night in found["windows"]][2:4] == ["retrain", "cooldown"]
+
+
+def test_a_window_that_was_made_from_other_features_stays_broken_under_every_policy(tmp_path: Path) -> None:
+    nights = watched(tmp_path)
+    skewed(nights, 20)
+    live(nights, 20)
+
+    (night,) = replayed(nights, "monitor: {limits: {drift: 99.0}}\n")["windows"]
+
+    assert (night["recorded"]["verdict"], night["policy"]["verdict"]) == ("BROKEN", "BROKEN")
 
 
 def test_without_evidence_a_verdict_stays_and_the_page_says_so(tmp_path: Path) -> None:
