@@ -164,6 +164,7 @@ def serve(
     from nightshift.serving.app import serve as run_server
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # the registry is asked every few seconds
     run_server(Settings.load(), host=host, port=port, package=package)
 
 
@@ -209,6 +210,7 @@ def status(as_json: AsJson = False) -> None:
         "last verdict",
         "last decision",
         "promotion paused",
+        "pinned",
         title="Models",
     )
     for model in models:

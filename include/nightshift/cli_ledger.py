@@ -52,6 +52,7 @@ def why(
 def history(model: Model, as_json: AsJson = False) -> None:
     """Tell which version answered when, by whose decision, and what a rebuild said of it."""
     from nightshift.pipelines.history import reigns, stray
+    from nightshift.predictions.pinned import pinned_in
     from nightshift.registry import ModelRegistry
 
     ledger, spec = _open(model)
@@ -62,8 +63,15 @@ def history(model: Model, as_json: AsJson = False) -> None:
         moved = stray(entries, champion.version if champion else None)
     except UnavailableError as error:
         moved = f"whether the alias agrees is not known: {error}"
+    pinned = pinned_in(settings.predictions / spec.name)
     if as_json:
-        content = {"model": spec.name, "champions": [reign.to_json() for reign in told], "warning": moved}
+        champions = [reign.to_json() for reign in told]
+        content = {
+            "model": spec.name,
+            "champions": champions,
+            "pinned": pinned.to_json() if pinned else None,
+            "warning": moved,
+        }
         print_json(content)
         return
     for reign in told:
@@ -73,6 +81,8 @@ def history(model: Model, as_json: AsJson = False) -> None:
         OUT.print(f"    after {reign.before or 'none'}, from {reign.run}; rebuilt: {reign.certificate or 'not yet'}")
     if not told:
         OUT.print(f"{spec.name} has never had a champion; build it")
+    if pinned:
+        OUT.print(pinned.sentence)
     if moved:
         OUT.print(moved)
 

@@ -155,5 +155,5 @@ async def in_process(app: App) -> AsyncIterator[httpx.AsyncClient]:
     """Run the app in this process, without a socket, from its start to its end."""
     async with app.api.router.lifespan_context(app.api):
         transport = httpx.ASGITransport(app)  # type: ignore[arg-type]  # ours takes mutable mappings
-        async with httpx.AsyncClient(transport=transport, base_url="http://serving") as http:
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as http:
             yield http

@@ -369,7 +369,7 @@ def test_a_full_disk_means_no_answer_and_it_recovers_by_itself(tmp_path: Path, p
 
         assert refused.status_code == 503
         assert refused.headers["retry-after"]
-        assert ready == {"status": "degraded", "troubles": ["log of rides"]}
+        assert ready == {"status": "degraded", "troubles": ["log of rides"], "pinned": {}}
         assert recovered.status_code == 200
         assert len(server.remembered()) == 2
 

@@ -6,6 +6,7 @@ from typing import Any
 from nightshift.errors import RegistryUnavailableError
 from nightshift.ledger import Kind, Ledger
 from nightshift.pipelines.standing import blocks, pause_words
+from nightshift.predictions.pinned import pinned_in
 from nightshift.registry import ModelRegistry
 from nightshift.settings import Settings
 from nightshift.spec import declared_names
@@ -18,7 +19,8 @@ class Overview:
     ``champion`` comes from the registry, or from the ledger if it is away; then
     ``versions`` is none, for nobody knows how many there are.
     ``blocked`` counts the windows whose days wait for a person; ``paused`` says
-    since when and by whom builds promote nothing, none if they do.
+    since when and by whom builds promote nothing, none if they do. ``pinned`` is
+    the version that answers in the champion's stead, none if the champion does.
     """
 
     name: str
@@ -29,6 +31,7 @@ class Overview:
     last_verdict: str | None
     last_decision: str | None
     paused: str | None
+    pinned: str | None
 
     def to_json(self) -> dict[str, Any]:
         return dict(self.__dict__)
@@ -37,11 +40,11 @@ class Overview:
 def overviews(settings: Settings) -> list[Overview]:
     """Return one overview for each declared model, by name, also if its declaration cannot be read just now."""
     ledger, registry = Ledger(settings.ledger), ModelRegistry(settings.mlflow, settings.releases, wait_seconds=2)
-    return [_overview(name, ledger, registry) for name in declared_names(settings.specs)]
+    return [_overview(name, ledger, registry, settings) for name in declared_names(settings.specs)]
 
 
-def _overview(name: str, ledger: Ledger, registry: ModelRegistry) -> Overview:
-    windows = ledger.windows(name)
+def _overview(name: str, ledger: Ledger, registry: ModelRegistry, settings: Settings) -> Overview:
+    windows, pinned = ledger.windows(name), pinned_in(settings.predictions / name)
     promotions = ledger.entries(name, Kind.PROMOTION)
     told = promotions[-1].body["version"] if promotions else None
     champion, versions = _from_registry(name, registry) or (told, None)
@@ -55,6 +58,7 @@ def _overview(name: str, ledger: Ledger, registry: ModelRegistry) -> Overview:
         last_verdict=last["verdict"]["status"] if last else None,
         last_decision=last["decision"]["sentence"] if last else None,
         paused=pause_words(ledger.entries(name)),
+        pinned=pinned.version if pinned else None,
     )
 
 

@@ -15,6 +15,7 @@ from nightshift.pipelines.judging import signals_of
 from nightshift.pipelines.request import MonitorRequest
 from nightshift.pipelines.standing import of_kind
 from nightshift.pipelines.work import Outcome, Then, Work
+from nightshift.predictions.pinned import pinned_in
 from nightshift.settings import Settings
 from nightshift.verdict import Status, Verdict
 
@@ -32,8 +33,8 @@ FACTS_MAX = 10
 
 
 def alert(work: Work) -> Outcome:
-    """Tell people what they do not know yet: of the window, of windows never judged, of an alias moved by hand."""
-    reports = [_window(work), _missed(work), _alias(work)]
+    """Tell people what they do not know yet: of the window, windows never judged, an alias moved by hand, a pin."""
+    reports = [_window(work), _missed(work), _alias(work), _pin(work)]
     told = [
         tell(report, work.spec.alerts, folder=work.settings.alerts, address=work.address)
         for report in reports
@@ -180,6 +181,23 @@ def unjudged(windows: Sequence[Entry], *, until: datetime, at_least: timedelta) 
             found.append((covered, start))
         covered = max(covered, end) if covered else end
     return found if spans else []
+
+
+def _pin(work: Work) -> Report:
+    """Return whether serving was told to answer with another version than the champion, or with it whatever comes."""
+    model, pinned = work.spec.name, pinned_in(work.settings.predictions / work.spec.name)
+    return Report(
+        model=model,
+        thing="pin",
+        level=Level.NOTICE if pinned else Level.FINE,
+        title=f"{model}: a version is pinned",
+        key=pinned.sentence if pinned else "",
+        at=work.now(),
+        facts=(pinned.sentence,) if pinned else (),
+        since=pinned.at if pinned else None,
+        to_do=(f"let the champion answer again: DELETE /v1/models/{model}/pin",),
+        links=links(work.settings, model, dag=f"monitor_{model}"),
+    )
 
 
 def _alias(work: Work) -> Report | None:

@@ -4,6 +4,7 @@ On disk, below ``<predictions>/<model>/``::
 
     segments/<writer>-<n>.log          entries as they came, one writer for each file
     days/day=<YYYY-MM-DD>/<n>.parquet  the same rows by event day, each once
+    pinned.json                        which version was pinned by whom, while one is
     compacted.json                     which files make up which day, and how far segments were read
     damaged/                           segments with damage in their middle, for a person to look at
 """

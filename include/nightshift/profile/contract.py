@@ -104,6 +104,11 @@ class ColumnRule:
         return None
 
     @property
+    def must_be_there(self) -> str:
+        """What is said where the column is missing."""
+        return f"the column must be there, {'with a value' if self.missing == 'refuse' else 'null if not known'}"
+
+    @property
     def _known(self) -> frozenset[str]:
         # looked up for every row, so it is made once; the instance is frozen, hence by its dictionary
         found: frozenset[str] | None = self.__dict__.get("_set")
@@ -176,7 +181,7 @@ class Contract:
     def _problems(self, row: Mapping[str, Any]) -> Iterator[Problem]:
         for rule in self.columns:
             if rule.name not in row:
-                yield Problem(rule.name, "missing", None, "the column must be there, null if not known", refused=True)
+                yield Problem(rule.name, "missing", None, rule.must_be_there, refused=True)
             elif problem := rule.problem(row[rule.name]):
                 yield problem
         known = {rule.name for rule in self.columns}

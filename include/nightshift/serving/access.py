@@ -7,16 +7,18 @@ A file of keys has one line for each, and lines that begin with ``#``::
 
 import hashlib
 import hmac
+import ipaddress
 import re
 import secrets
 import time
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 from pathlib import Path
 from typing import Self
 
 from nightshift.errors import SettingsError
-from nightshift.serving.answers import RefusalError
+from nightshift.serving.answers import Headers, RefusalError
 
 LINE = re.compile(r"(?P<name>[\w.@-]{1,64})\s+(?P<roles>[a-z,]+)\s+(?P<digest>[0-9a-f]{64})(\s+(?P<pace>\d+(\.\d+)?))?")
 BURST_SECONDS = 2.0
@@ -24,7 +26,7 @@ BURST_SECONDS = 2.0
 
 
 class Role(StrEnum):
-    """What a key opens: predictions; models, metrics and the API's description; reload. ADMIN opens all."""
+    """What a key opens: predictions; metrics; all. Models and the API's description are open to each of them."""
 
     PREDICT = "predict"
     READ = "read"
@@ -70,7 +72,11 @@ ANYBODY = Key("anybody", frozenset(Role), b"")
 
 
 class Access:
-    """Lets callers in by their keys; without any key everybody is let in (on loopback only, see ``serve``)."""
+    """Lets callers in by their keys.
+
+    Without any key everybody is let in who calls this machine by a name of its own (it listens on loopback only then,
+    see ``serve``): a web page may let its own name lead here, and its visitors' browsers would ask for it.
+    """
 
     def __init__(self, keys: tuple[Key, ...] = ()) -> None:
         self.keys = keys
@@ -93,8 +99,8 @@ class Access:
             raise SettingsError(f"{path} holds no key; make one with nightshift.serving.access.new_key")
         return cls(tuple(keys))
 
-    def check(self, authorization: bytes | None, role: Role) -> Key:
-        """Return the caller, if its key opens ``role``.
+    def check(self, headers: Headers, *roles: Role) -> Key:
+        """Return the caller, if its key opens one of ``roles``.
 
         Every key is compared, each in constant time, so that nothing can be
         learned from how long it takes.
@@ -102,21 +108,23 @@ class Access:
         Raises
         ------
         RefusalError
-            401 without a known key, 403 if it may not, 429 if it comes too often.
+            401 without a known key, 403 if it may not, 421 if it means another machine, 429 if it comes too often.
         """
         if not self.keys:
+            _check_is_meant(headers.get(b"host"))
             return ANYBODY
-        caller = self._find(authorization)
+        caller = self._find(headers.get(b"authorization"))
         if caller is None:
             raise RefusalError(
                 401, "send a known key as Authorization: Bearer …", headers={b"www-authenticate": b"Bearer"}
             )
-        if not caller.roles & {role, Role.ADMIN}:
-            raise RefusalError(403, f"the key {caller.name} may not do this; it takes the role {role}")
+        if not caller.roles & {*roles, Role.ADMIN}:
+            raise RefusalError(403, f"the key {caller.name} may not do this; it takes the role {' or '.join(roles)}")
         seconds = caller.pace.wait(time.monotonic()) if caller.pace else 0.0
-        if seconds:
+        if caller.pace and seconds:
             retry = str(int(seconds) + 1).encode()
-            raise RefusalError(429, f"the key {caller.name} comes too often", headers={b"retry-after": retry})
+            often = f"the key {caller.name} comes too often; it may come {caller.pace.per_second:g} times a second"
+            raise RefusalError(429, often, headers={b"retry-after": retry})
         return caller
 
     def _find(self, authorization: bytes | None) -> Key | None:
@@ -124,6 +132,28 @@ class Access:
         digest = hashlib.sha256(secret.strip()).digest()
         found = [key for key in self.keys if hmac.compare_digest(key.digest, digest)]
         return found[0] if found and kind.lower() == b"bearer" else None
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether only this machine can reach ``host``; a name that is not ``localhost`` is not believed.
+
+    >>> is_loopback("127.0.0.1"), is_loopback("::1"), is_loopback("0.0.0.0"), is_loopback("localhost.example.org")
+    (True, True, False, False)
+    """
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+@lru_cache(maxsize=64)
+def _check_is_meant(host: bytes | None) -> None:
+    name = re.sub(r":\d*$", "", (host or b"localhost").decode("latin-1")).strip("[]").lower()
+    if not is_loopback(name):
+        raise RefusalError(
+            421,
+            f"this server goes by 127.0.0.1 or localhost, not by {name[:80]!r}; to be reached otherwise it takes keys",
+        )
 
 
 def new_key(name: str, *roles: Role, per_second: float | None = None) -> tuple[str, str]:

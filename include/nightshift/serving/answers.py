@@ -1,5 +1,6 @@
 """What the door says: answers, refusals, and the JSON of both."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -38,6 +39,9 @@ class RowFlaw(msgspec.Struct, frozen=True, gc=False):
     rule: str
     value: Any
     allowed: Any
+
+
+Headers = Mapping[bytes, bytes]
 
 
 class RefusalError(Exception):

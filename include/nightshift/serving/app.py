@@ -11,6 +11,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
+from starlette.exceptions import HTTPException
 
 from nightshift.predictions.commit import GroupCommit
 from nightshift.predictions.segments import SegmentWriter, writer_name
@@ -91,6 +92,7 @@ class App:
         )
         api.add_exception_handler(RefusalError, _refuse)
         api.add_exception_handler(RequestValidationError, _refuse_form)
+        api.add_exception_handler(HTTPException, _refuse_route)
         add_endpoints(
             api,
             champions=self.champions,
@@ -138,6 +140,8 @@ class App:
         failing = {model: float(written.failure is not None) for model, written in self._logs.items()}
         yield "nightshift_log_failing", "1 while predictions cannot be remembered.", failing
         behind = {live.model: float(live.model in self.champions.troubles) for live in self.champions.all()}
+        pinned = {live.model: float(live.pinned is not None) for live in self.champions.all()}
+        yield "nightshift_pinned", "1 while a version is pinned, whoever is champion.", pinned
         yield "nightshift_champion_trouble", "1 while the registry's champion cannot be served.", behind
 
 
@@ -185,12 +189,22 @@ def serve(settings: Settings, *, host: str, port: int, package: Path | None = No
     app = create_app(settings, package)
     check_is_guarded(app.access, host)
     app.open()
+    guard = f"{len(app.access.keys)} keys" if app.access.keys else "no keys"
+    log.info("serving on http://%s:%d, %s, shadow %g", host, port, guard, settings.serving_shadow)
     run(app, host=host, port=port)
+    log.info("stopped; what was answered is in the log")
 
 
 async def _refuse(_request: Request, refusal: Any) -> Response:
     headers = {name.decode(): value.decode() for name, value in refusal.headers.items()}
     return Response(refusal.body, status_code=refusal.status, headers=headers, media_type="application/json")
+
+
+async def _refuse_route(request: Request, wrong: Any) -> Response:
+    """Say in the usual form what FastAPI says of a path or a method that is not there."""
+    where = f"{request.method} {request.url.path[:200]}"
+    refusal = RefusalError(wrong.status_code, f"there is no {where}; /v1/docs tells what there is")
+    return Response(refusal.body, wrong.status_code, headers=wrong.headers, media_type="application/json")
 
 
 async def _refuse_form(_request: Request, wrong: Any) -> Response:

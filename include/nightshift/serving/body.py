@@ -34,7 +34,8 @@ def read_rows(body: bytes) -> list[dict[str, Any]]:
     """
     content = _decode(body)
     if not isinstance(content, dict) or content.keys() not in ({"row"}, {"rows"}) or isinstance(content, Doubled):
-        raise RefusalError(422, 'the body must be {"row": {…}} or {"rows": [{…}, …]} and nothing else')
+        forms = '{"row": {…}}, {"rows": [{…}, …]} or {"entities": [{…}, …]}'
+        raise RefusalError(422, f"the body must be {forms} and nothing else")
     rows = [content["row"]] if "row" in content else content["rows"]
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise RefusalError(422, "a row must be an object of named fields, and rows a list of them")

@@ -7,20 +7,47 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from nightshift.serving.wire import ARROW
 
-ROW: Any = {"flight_id": "2013-05-01-UA-1545-EWR", "scheduled_departure": "2013-05-01T10:00:00Z", "carrier": "UA"}
+KEYS: Any = {"flight_id": "2013-05-01-UA-1545-EWR", "carrier": "UA", "origin": "EWR", "dest": "IAH"}
+ROW: Any = {**KEYS, "scheduled_departure": "2013-05-01T10:00:00Z", "distance": 1400, "…": "all columns of the model"}
+ENTITY: Any = {**KEYS, "tailnum": "N14228", "…": "all that features are looked up or computed by"}
+ANSWER: Any = {
+    "model": "flight_delay",
+    "version": "3",
+    "predictions": [
+        {
+            "prediction_id": "20130501T095958-17-4f0a9c2e00000001-0",
+            "prediction": 1,
+            "probability": 0.71,
+            "problems": [{"column": "dest", "rule": "category", "value": "XXX", "allowed": ["ATL", "…"]}],
+        }
+    ],
+}
+REFUSED: Any = {
+    "error": "the row breaks the contract, so nothing was answered; mend it",
+    "problems": [{"row": 0, "column": "distance", "rule": "type", "value": "far", "allowed": "a number"}],
+}
 
 
 class PredictRequest(BaseModel):
-    """One row, or up to 10,000: each an object of named fields in any order.
+    """One of the three: one row, up to 10,000 rows, or as many entities; each an object of named fields.
 
-    A row holds the model's columns (``GET /v1/models/{model}``) and may hold its
-    key and its time, ISO 8601 with an offset.
+    A row holds the model's columns, which GET /v1/models/{model} tells, and may
+    hold its key and its time, ISO 8601 with an offset. An entity holds by what
+    the model's features are looked up and computed.
     """
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"row": ROW}, {"rows": [ROW]}]})
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [{"row": ROW}, {"rows": [ROW]}, {"entities": [ENTITY]}],
+            "minProperties": 1,
+            "maxProperties": 1,
+        },
+    )
 
-    row: dict[str, Any] | None = None
-    rows: list[dict[str, Any]] | None = Field(default=None, min_length=1, max_length=10_000)
+    row: dict[str, Any] = Field(default_factory=dict)
+    rows: list[dict[str, Any]] = Field(default_factory=list, min_length=1, max_length=10_000)
+    entities: list[dict[str, Any]] = Field(default_factory=list, min_length=1, max_length=10_000)
 
 
 class Flaw(BaseModel):
@@ -45,6 +72,8 @@ class Prediction(BaseModel):
 class Answer(BaseModel):
     """All rows by the same version."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [ANSWER]})
+
     model: str
     version: str
     predictions: list[Prediction]
@@ -59,6 +88,8 @@ class RowFlaw(Flaw):
 class Refusal(BaseModel):
     """What was found, what was expected, what to do; and every problem of every row at once."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [REFUSED]})
+
     error: str
     problems: list[RowFlaw]
 
@@ -69,18 +100,38 @@ class Pin(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     version: str = Field(pattern=r"^[0-9]{1,9}$", examples=["3"])
+    reason: str = Field(min_length=1, max_length=200, examples=["version 4 takes every hub for unknown"])
 
 
-REFUSALS: dict[int | str, dict[str, Any]] = {
-    400: {"model": Refusal, "description": "The body is no JSON."},
-    401: {"model": Refusal, "description": "No known key."},
-    404: {"model": Refusal, "description": "No such model."},
-    413: {"model": Refusal, "description": "More bytes or rows than are taken."},
-    415: {"model": Refusal, "description": "The body is not JSON by its content type."},
-    422: {"model": Refusal, "description": "Rows break the contract; nothing was answered."},
-    429: {"model": Refusal, "description": "The key comes too often; see Retry-After."},
-    503: {"model": Refusal, "description": "The answer could not be remembered, so it is not given; see Retry-After."},
+MEANINGS = {
+    400: "The body is no JSON, or no stream of Arrow IPC.",
+    401: "No known key.",
+    403: "The key has not the role for this.",
+    404: "No such model.",
+    409: "Not with this model or version: it cannot be had or pinned, or cannot be asked by keys.",
+    413: "More bytes or rows than are taken.",
+    415: "Neither JSON nor Arrow IPC by its content type, or compressed.",
+    421: "Meant for another machine: without keys only loopback's own names are answered to.",
+    422: "It breaks the contract, or is no such request; nothing was done.",
+    429: "The key comes too often; see Retry-After.",
+    503: "Not now: the answer could not be remembered, or the registry is away; see Retry-After.",
 }
+KEYED = (401, 403, 421, 429)
+"""What any caller may be told where keys are asked for, and where none are."""
+SECURED: dict[str, Any] = {"security": [{"key": []}, {}]}
+SCHEMES = {"key": {"type": "http", "scheme": "bearer", "description": "Where the server has keys."}}
+
+
+def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return how refusals with these statuses are described; all have one form."""
+    return {status: {"model": Refusal, "description": MEANINGS[status]} for status in statuses}
+
+
+def described(api: FastAPI) -> dict[str, Any]:
+    """Return the description of the whole API."""
+    found = api.openapi()
+    found["components"]["securitySchemes"] = SCHEMES
+    return found
 
 
 def describe_predict(api: FastAPI) -> None:
@@ -90,13 +141,15 @@ def describe_predict(api: FastAPI) -> None:
         "/v1/models/{model}/predict",
         summary="Predict, durably logged before the answer leaves",
         response_model=Answer,
-        responses=REFUSALS,
+        response_description="Every row was answered, and all of it is in the log.",
+        responses=refusals(400, *KEYED, 404, 409, 413, 415, 422, 503),
         openapi_extra={
-            "requestBody": {"content": {ARROW.decode(): {"schema": {"type": "string", "format": "binary"}}}}
+            **SECURED,
+            "requestBody": {"content": {ARROW.decode(): {"schema": {"type": "string", "format": "binary"}}}},
         },
     )
     async def predict(
-        model: Annotated[str, Path()],
+        model: Annotated[str, Path(description="Name of a served model.")],
         body: PredictRequest,
         x_request_id: Annotated[
             str | None, Header(max_length=128, description="Sent again with the same body it gets the same answer.")

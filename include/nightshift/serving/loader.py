@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from nightshift.errors import NightshiftError, UnavailableError
 from nightshift.files import read_json, write_json
 from nightshift.model.package import ModelPackage, open_package
+from nightshift.predictions.pinned import Pinned, note
 from nightshift.predictions.record import Columns
 from nightshift.profile.contract import Contract
 from nightshift.serving.lookup import NO_STORE, AnyLookup, open_lookup
@@ -29,7 +30,7 @@ class Live:
     door: Door
     folder: Path
     since: datetime
-    is_pinned: bool = False
+    pinned: Pinned | None = None
     lookup: AnyLookup = NO_STORE
 
     @property
@@ -42,12 +43,12 @@ class Live:
 
 
 def open_live(
-    folder: Path, *, version: str | None = None, is_pinned: bool = False, settings: Settings | None = None
+    folder: Path, *, version: str | None = None, pinned: Pinned | None = None, settings: Settings | None = None
 ) -> Live:
     """Return the package in ``folder``, verified and ready to answer.
 
     ``version`` is what answers will name; without one, the start of the
-    package's digest. One that is pinned stays whoever becomes champion. With
+    package's digest. One that is ``pinned`` stays whoever becomes champion. With
     ``settings`` it can be asked by keys, if its features come from a service.
 
     Raises
@@ -71,7 +72,7 @@ def open_live(
     columns.check()
     door = Door(columns, Contract.from_json(package.contract), package.categories)
     lookup = open_lookup(package, settings) if settings else NO_STORE
-    return Live(columns, package, door, folder, datetime.now(UTC), is_pinned, lookup)
+    return Live(columns, package, door, folder, datetime.now(UTC), pinned, lookup)
 
 
 class Champions:
@@ -134,16 +135,17 @@ class Loader:
 
     def open_remembered(self) -> None:
         """Put the champions this machine served last: their verified copies need no registry."""
-        for name in self._names():
+        for name in self.names():
             try:
                 last = read_json(self._memory(name))
-                pinned = bool(last["pinned"])
-                self._champions.put(
-                    open_live(Path(last["folder"]), version=last["version"], is_pinned=pinned, settings=self._settings)
-                )
+                pinned = Pinned.from_json(last["pinned"]) if last["pinned"] else None
+                live = open_live(Path(last["folder"]), version=last["version"], pinned=pinned, settings=self._settings)
+                self._champions.put(live)
             except FileNotFoundError:
                 continue
-            except (NightshiftError, OSError, ValueError, KeyError) as error:
+                if pinned:
+                    log.warning("%s: %s", name, pinned.sentence)
+            except (NightshiftError, OSError, ValueError, KeyError, TypeError) as error:
                 log.warning("the remembered champion of %s cannot be used: %s", name, error)
 
     async def follow(self) -> None:
@@ -155,9 +157,9 @@ class Loader:
     async def look(self, model: str | None = None) -> None:
         """Look once, for one model or all; troubles are kept, not raised."""
         async with self._busy:
-            for name in [model] if model else self._names():
+            for name in [model] if model else self.names():
                 now = self._champions.get(name)
-                if now is not None and now.is_pinned:
+                if now is not None and now.pinned:
                     continue
                 try:
                     live = await asyncio.to_thread(self._newer, name)
@@ -170,8 +172,8 @@ class Loader:
                     if self._settings.serving_shadow > 0:
                         await self._look_for_challenger(name)
 
-    async def pin(self, model: str, version: str) -> None:
-        """Let ``version`` answer, and go on answering whoever becomes champion.
+    async def pin(self, model: str, pinned: Pinned) -> None:
+        """Let a version answer, and go on answering whoever becomes champion.
 
         Raises
         ------
@@ -179,18 +181,21 @@ class Loader:
             If it cannot be fetched, verified or opened; what answered before goes on.
         """
         async with self._busy:
-            folder = await asyncio.to_thread(self._registry.fetch, model, version)
+            folder = await asyncio.to_thread(self._registry.fetch, model, pinned.version)
             self._swap(
-                await asyncio.to_thread(open_live, folder, version=version, is_pinned=True, settings=self._settings)
+                await asyncio.to_thread(
+                    open_live, folder, version=pinned.version, pinned=pinned, settings=self._settings
+                )
             )
             self._champions.troubles.pop(model, None)
 
-    async def unpin(self, model: str) -> None:
+    async def unpin(self, model: str, *, by: str) -> None:
         """Follow the champion again, from the next look on."""
         async with self._busy:
             live = self._champions.get(model)
-            if live is not None and live.is_pinned:
-                self._swap(replace(live, is_pinned=False))
+            if live is not None and live.pinned:
+                log.info("%s: version %s is pinned no more, says %s", model, live.version, by)
+                self._swap(replace(live, pinned=None))
 
     async def _look_for_challenger(self, name: str) -> None:
         """Keep the newest release that came after the one that answers; one that cannot be opened is none."""
@@ -223,11 +228,17 @@ class Loader:
     def _swap(self, live: Live) -> None:
         before = self._champions.get(live.model)
         self._champions.put(live)
-        memory = {"format": 1, "version": live.version, "folder": str(live.folder), "pinned": live.is_pinned}
-        write_json(self._memory(live.model), memory)
-        log.info(
-            "%s: version %s answers now, before %s", live.model, live.version, before.version if before else "none"
-        )
+        was = before.version if before else "none"
+        log.info("%s: version %s answers now, before %s", live.model, live.version, was)
+        if live.pinned:
+            log.warning("%s: %s", live.model, live.pinned.sentence)
+        pinned = live.pinned.to_json() if live.pinned else None
+        memory = {"format": 1, "version": live.version, "folder": str(live.folder), "pinned": pinned}
+        try:
+            write_json(self._memory(live.model), memory)
+            note(self._settings.predictions / live.model, live.pinned)
+        except OSError as error:
+            log.error("%s: a restart will not know that version %s answers: %s", live.model, live.version, error)
 
     async def _note(self, name: str, error: Exception) -> None:
         """Keep what went wrong; the first time tell somebody, unless it passes by itself."""
@@ -239,7 +250,8 @@ class Loader:
             if not isinstance(error, UnavailableError):
                 await asyncio.to_thread(self._on_trouble, name, text)
 
-    def _names(self) -> list[str]:
+    def names(self) -> list[str]:
+        """Return the declared models."""
         return sorted(path.stem for path in self._settings.specs.glob("*.yaml"))
 
     def _memory(self, name: str) -> Path:

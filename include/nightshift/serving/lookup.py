@@ -27,7 +27,6 @@ from nightshift.spec import find_spec
 
 _BY_KEYS = re.compile(rb'\s*\{\s*"entities"\s*:')
 encode_rows = msgspec.json.Encoder().encode
-NEVER = "a value known by then"
 
 
 def asks_by_keys(body: bytes) -> bool:
@@ -138,9 +137,8 @@ class Lookup:
             missing = sorted(self._needed - entity.keys())
             strange = sorted(entity.keys() - self._needed - {self._key})
             if missing or strange:
-                raise RefusalError(
-                    422, f"entity {number} {_told(missing, strange)}; expected {', '.join(sorted(self._needed))}"
-                )
+                takes = f"; it takes {', '.join(sorted(self._needed))}" if strange else ""
+                raise RefusalError(422, f"entity {number} {_told(missing, strange)}{takes}")
         return entities
 
     def _moment(self, entity: dict[str, Any], now: int) -> int:
@@ -188,16 +186,20 @@ class _Joined:
     ) -> tuple[Sequence[Any], tuple[str, str] | None]:
         """Return the values, or nulls and (rule, what was expected)."""
         if until is None or (self._stale is not None and moment - until > self._stale):
-            since = "never" if until is None else f"{EPOCH + until * MICROSECOND:%Y-%m-%d %H:%M}"
-            return self._nothing, (
-                "stale",
-                f"facts up to {EPOCH + moment * MICROSECOND:%Y-%m-%d %H:%M}, known are those up to {since}",
-            )
+            since = "never" if until is None else _minute(until)
+            return self._nothing, ("stale", f"facts up to {_minute(moment)}, known are those up to {since}")
         if answer is None:
-            return self._nothing, ("unknown entity", NEVER)
+            return self._nothing, (
+                "not known",
+                f"a fact by {_minute(moment)}; of this {self.key} none is kept",
+            )
         if self._ttl is not None and moment - answer[0] > self._ttl:
-            return self._nothing, ("expired", NEVER)
+            return self._nothing, ("expired", f"a fact near {_minute(moment)}; the last was of {_minute(answer[0])}")
         return answer[1], None
+
+
+def _minute(moment: int) -> str:
+    return f"{EPOCH + moment * MICROSECOND:%Y-%m-%d %H:%M}"
 
 
 def _told(missing: list[str], strange: list[str]) -> str:

@@ -117,7 +117,7 @@ class Predict:
             return False
         began = time.perf_counter()
         try:
-            self._access.check(headers.get(b"authorization"), Role.PREDICT)
+            self._access.check(headers, Role.PREDICT)
             self._log_of(model).check_room()
         except Exception as error:
             self._tell(model, began, answer, *_failed(model, error))
@@ -179,7 +179,7 @@ class Predict:
         self._pool.shutdown()
 
     async def _answer(self, live: Live | None, model: str, headers: Headers, receive: Receive) -> tuple[int, bytes]:
-        caller = self._access.check(headers.get(b"authorization"), Role.PREDICT)
+        caller = self._access.check(headers, Role.PREDICT)
         if live is None:
             raise RefusalError(404, f"no model is called {model[:80]!r}; GET /v1/models lists those that are served")
         read = admit_arrow if is_arrow(headers) else admit_json

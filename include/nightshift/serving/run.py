@@ -1,7 +1,6 @@
 """Running an ASGI app on a port, guarded."""
 
 import asyncio
-import ipaddress
 import resource
 import socket
 import sys
@@ -11,7 +10,7 @@ from typing import Any
 import uvicorn
 
 from nightshift.errors import ServiceError, SettingsError
-from nightshift.serving.access import Access
+from nightshift.serving.access import Access, is_loopback
 from nightshift.serving.guard import sweep
 from nightshift.serving.whole import WholeProtocol
 
@@ -56,18 +55,6 @@ def check_is_guarded(access: Access, host: str) -> None:
         f"serving would listen on {host}, where others reach it, and has no keys; "
         "set NIGHTSHIFT_SERVING_KEYS to a file of keys, or listen on 127.0.0.1"
     )
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether only this machine can reach ``host``; a name that is not ``localhost`` is not believed.
-
-    >>> is_loopback("127.0.0.1"), is_loopback("::1"), is_loopback("0.0.0.0"), is_loopback("localhost.example.org")
-    (True, True, False, False)
-    """
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def listen(host: str, port: int) -> socket.socket:

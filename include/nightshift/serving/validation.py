@@ -57,10 +57,11 @@ class TurnedAwayError(RefusalError):
             if flaw.refused
         ]
         left_off = f" (the first {PROBLEMS_MAX:,} problems follow)" if len(problems) > PROBLEMS_MAX else ""
+        many = "mend or leave out these rows and send the others again"
+        found = f"{len(rows)} of {count} rows break the contract, so nothing was answered; {many}"
         super().__init__(
             422,
-            f"{len(rows)} of {count} rows break the contract, so nothing was answered; "
-            f"mend or leave out these rows and send the others again{left_off}",
+            f"{found if count > 1 else 'the row breaks the contract, so nothing was answered; mend it'}{left_off}",
             problems=problems[:PROBLEMS_MAX],
         )
 

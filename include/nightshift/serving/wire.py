@@ -1,14 +1,13 @@
 """A few words of ASGI: the body of a request, within bounds, and one whole answer."""
 
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from nightshift.serving.answers import RefusalError, unavailable
+from nightshift.serving.answers import Headers, RefusalError, unavailable
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
-Headers = Mapping[bytes, bytes]
 Reply = Callable[[int, bytes, Headers], None]
 """Sends a whole JSON answer: status, body, and more headers."""
 
@@ -111,7 +110,8 @@ def is_arrow(headers: Headers) -> bool:
     if kind == ARROW:
         return True
     shown = kind.decode("latin-1")[:80]
-    raise RefusalError(415, f"the content type is {shown!r}; send JSON as application/json (curl --json …)")
+    arrow = f"a stream of Arrow IPC as {ARROW.decode()}"
+    raise RefusalError(415, f"the content type is {shown!r}; send JSON as application/json (curl --json …), or {arrow}")
 
 
 def _too_large(size: str, most: int) -> RefusalError:

@@ -7,6 +7,7 @@ from datetime import datetime
 from nightshift.ledger import Entry, Kind
 from nightshift.pipelines.history import Reign, reigns
 from nightshift.pipelines.standing import blocks, pause
+from nightshift.predictions.pinned import Pinned, pinned_in
 from nightshift.settings import Settings
 from nightshift.spec import declared_names
 from nightshift.verdict import SEVERITY, Status
@@ -23,6 +24,7 @@ class Glance:
 
     ``nights`` are the last windows, oldest first. ``learned_until`` is the
     moment, in the model's own time, up to which the champion learned.
+    ``pinned`` is what answers in the champion's stead.
     ``is_declared`` is false of a model that only the ledger still knows.
     """
 
@@ -33,6 +35,7 @@ class Glance:
     nights: tuple[Night, ...]
     blocked: int
     paused: Entry | None
+    pinned: Pinned | None
 
     @property
     def last(self) -> Night | None:
@@ -46,6 +49,8 @@ class Glance:
             return f"is {self.last.status}"
         if self.blocked:
             return f"keeps {self.blocked} window{'s' if self.blocked > 1 else ''} from training"
+        if self.pinned:
+            return f"answers with version {self.pinned.version}, which is pinned"
         return "promotes nothing by itself" if self.paused else ""
 
 
@@ -54,13 +59,15 @@ def glances(settings: Settings, ledger: LedgerReader, *, nights: int = NIGHTS) -
     declared = set(declared_names(settings.specs))
     windows, others = ledger.newest_windows(nights), _by_model(ledger.beside_windows())
     found = [
-        glance(name, windows.get(name, []), others.get(name, []), is_declared=name in declared)
+        glance(name, windows.get(name, []), others.get(name, []), settings, is_declared=name in declared)
         for name in sorted(declared | windows.keys() | others.keys())
     ]
     return sorted(found, key=_urgency)
 
 
-def glance(name: str, windows: Iterable[Entry], others: list[Entry], *, is_declared: bool) -> Glance:
+def glance(
+    name: str, windows: Iterable[Entry], others: list[Entry], settings: Settings, *, is_declared: bool
+) -> Glance:
     """Return one model at a glance, from its newest windows and all its other entries."""
     history = reigns(others)
     return Glance(
@@ -71,6 +78,7 @@ def glance(name: str, windows: Iterable[Entry], others: list[Entry], *, is_decla
         nights=tuple(Night.of(entry) for entry in windows),
         blocked=len(blocks(others)),
         paused=pause(others),
+        pinned=pinned_in(settings.predictions / name),
     )
 
 

@@ -102,7 +102,7 @@ def model_view(
     chosen = judged[-1] if judged else windows[-1] if windows else None
     heat = heat_map(settings, windows)
     return ModelView(
-        glance=glance(name, windows, others, is_declared=is_declared),
+        glance=glance(name, windows, others, settings, is_declared=is_declared),
         spec=_spec(settings, name),
         night=_night(settings, ledger, windows, others, chosen) if chosen else None,
         heat=heat,

@@ -6,14 +6,13 @@ import pytest
 
 from factories.serving import key_file
 from nightshift.errors import SettingsError
-from nightshift.serving.access import Access, Pace, Role, new_key
+from nightshift.serving.access import Access, Pace, Role, is_loopback, new_key
 from nightshift.serving.answers import RefusalError
-from nightshift.serving.run import is_loopback
 
 
 def status(access: Access, authorization: bytes | None, role: Role) -> int:
     try:
-        access.check(authorization, role)
+        access.check({} if authorization is None else {b"authorization": authorization}, role)
     except RefusalError as refusal:
         return refusal.status
     return 200
@@ -21,6 +20,49 @@ def status(access: Access, authorization: bytes | None, role: Role) -> int:
 
 def test_without_keys_everybody_may_do_everything() -> None:
     assert [status(Access(), None, role) for role in Role] == [200, 200, 200]
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        (b"127.0.0.1:8000", 200),
+        (b"localhost", 200),
+        (b"LocalHost:8000", 200),
+        (b"[::1]:8000", 200),
+        (b"127.0.0.2", 200),
+        (b"evil.example", 421),
+        (b"evil.example:8000", 421),
+        (b"127.0.0.1.evil.example", 421),
+        (b"10.0.0.1:8000", 421),
+        (b"\xff\x00", 421),
+    ],
+)
+def test_without_keys_only_who_calls_this_machine_by_its_own_name_is_let_in(host: bytes, expected: int) -> None:
+    """A web page's own name may lead here too, and its visitors' browsers would ask for it."""
+    try:
+        Access().check({b"host": host}, Role.ADMIN)
+        found = 200
+    except RefusalError as refusal:
+        found = refusal.status
+
+    assert found == expected
+
+
+def test_with_a_key_it_may_go_by_any_name(tmp_path: Path) -> None:
+    path, secret = key_file(tmp_path, Role.READ)
+
+    caller = Access.read(path).check({b"host": b"models.example", b"authorization": b"Bearer " + secret}, Role.READ)
+
+    assert Role.READ in caller.roles
+
+
+def test_one_of_several_roles_is_enough(tmp_path: Path) -> None:
+    path, secret = key_file(tmp_path, Role.PREDICT)
+    access, headers = Access.read(path), {b"authorization": b"Bearer " + secret}
+
+    assert access.check(headers, *Role).roles == {Role.PREDICT}
+    with pytest.raises(RefusalError, match="it takes the role read or admin"):
+        access.check(headers, Role.READ, Role.ADMIN)
 
 
 @pytest.mark.parametrize(
@@ -78,10 +120,11 @@ def test_the_file_does_not_hold_the_key_itself(tmp_path: Path) -> None:
 def test_a_caller_who_comes_too_often_is_told_when_to_come_again(tmp_path: Path) -> None:
     path, secret = key_file(tmp_path, Role.PREDICT, per_second=0.5)
     access = Access.read(path)
-    access.check(b"Bearer " + secret, Role.PREDICT)
+    headers = {b"authorization": b"Bearer " + secret}
+    access.check(headers, Role.PREDICT)
 
-    with pytest.raises(RefusalError) as refused:
-        access.check(b"Bearer " + secret, Role.PREDICT)
+    with pytest.raises(RefusalError, match=r"may come 0\.5 times a second") as refused:
+        access.check(headers, Role.PREDICT)
 
     assert refused.value.status == 429
     assert refused.value.headers[b"retry-after"] == b"2"

@@ -32,6 +32,7 @@ from nightshift.errors import RegistryUnavailableError
 from nightshift.model.package import open_package
 from nightshift.predictions.commit import PAUSE_SECONDS
 from nightshift.predictions.log import PredictionLog
+from nightshift.predictions.pinned import pinned_in
 from nightshift.serving import thinking
 from nightshift.serving.access import Role
 from nightshift.serving.answers import RefusalError
@@ -415,7 +416,7 @@ async def test_health_and_metrics_tell_how_it_is(http: httpx.AsyncClient) -> Non
     await http.post(PREDICT, json={"row": ROW})
 
     assert (await http.get("/v1/health/live")).json() == {"status": "live"}
-    assert (await http.get("/v1/health/ready")).json() == {"status": "ready", "troubles": []}
+    assert (await http.get("/v1/health/ready")).json() == {"status": "ready", "troubles": [], "pinned": {}}
     assert 'nightshift_requests_total{model="rides",status="200"} 1.0' in (await http.get("/metrics")).text
 
 
@@ -551,28 +552,39 @@ async def test_a_pinned_version_stays_whoever_is_champion_and_through_a_restart(
     registry = FakeRegistry({"1": package, "2": other_package, "3": package}, "2")
     async with in_process(create_app(settings, registry=registry)) as http:
         await until(http, "/v1/models/rides", version="2")
-        pinned = await http.put("/v1/models/rides/pin", json={"version": "1"})
+        pinned = await http.put("/v1/models/rides/pin", json={"version": "1", "reason": "2 refuses rain"})
         registry.alias = "3"
         await http.post("/v1/models/rides/reload")
         answer = await http.post(PREDICT, json={"row": ROW})
     async with in_process(create_app(settings, registry=registry)) as http:
         restarted = await http.post(PREDICT, json={"row": ROW})
+        ready, metrics = (await http.get("/v1/health/ready")).json(), (await http.get("/metrics")).text
+        noted = pinned_in(settings.predictions / "rides")
         freed = await http.delete("/v1/models/rides/pin")
 
-    assert pinned.json()["pinned"]
+    assert (pinned.json()["pinned"]["by"], pinned.json()["pinned"]["reason"]) == ("anybody", "2 refuses rain")
+    assert ready["pinned"] == {"rides": "1"}
+    assert 'nightshift_pinned{model="rides"} 1.0' in metrics
+    assert noted is not None
+    assert noted.to_json() == pinned.json()["pinned"]
+    assert pinned_in(settings.predictions / "rides") is None
     assert (answer.json()["version"], restarted.json()["version"]) == ("1", "1")
-    assert (freed.json()["version"], freed.json()["pinned"]) == ("3", False)
+    assert (freed.json()["version"], freed.json()["pinned"]) == ("3", None)
 
 
 async def test_a_version_that_cannot_be_had_is_not_pinned(settings: Settings, package: Path) -> None:
     registry = FakeRegistry({"1": package}, "1")
     async with in_process(create_app(settings, registry=registry)) as http:
         await until(http, "/v1/models/rides", version="1")
-        answers = [await http.put("/v1/models/rides/pin", json={"version": version}) for version in ("9", "../1", "")]
+        answers = [
+            await http.put("/v1/models/rides/pin", json={"version": version, "reason": "x"})
+            for version in ("9", "../1", "")
+        ]
+        answers.append(await http.put("/v1/models/rides/pin", json={"version": "1"}))
         still = (await http.get("/v1/models/rides")).json()
 
-    assert [answer.status_code for answer in answers] == [409, 422, 422]
-    assert (still["version"], still["pinned"]) == ("1", False)
+    assert [answer.status_code for answer in answers] == [409, 422, 422, 422]
+    assert (still["version"], still["pinned"]) == ("1", None)
 
 
 async def test_a_challenger_answers_beside_the_champion_unseen_and_under_the_same_ids(

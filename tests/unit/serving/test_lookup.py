@@ -91,10 +91,10 @@ def test_an_unknown_entity_is_null_and_said_so(lookup: Lookup) -> None:
 
     assert (row["plane_seats"], row["plane_age"], row["carrier_late_1d"]) == (None, None, None)
     assert {(flaw.column, flaw.rule) for flaw in flaws} == {
-        ("plane_built", "unknown entity"),
-        ("plane_seats", "unknown entity"),
-        ("carrier_late_1d", "unknown entity"),
-        ("carrier_late_7d", "unknown entity"),
+        ("plane_built", "not known"),
+        ("plane_seats", "not known"),
+        ("carrier_late_1d", "not known"),
+        ("carrier_late_7d", "not known"),
     }
 
 
@@ -131,7 +131,7 @@ def test_the_contract_takes_a_null_or_a_default_for_an_unknown_entity_and_the_re
     assert admitted.rows == [(taken,)]
     assert str(admitted.matrix[0, 0]) == str(float("nan") if taken is None else taken)
     said = [(flaw.rule, flaw.refused) for flaw in admitted.flaws[0]]
-    assert said == [*([("null", False)] if default else []), ("unknown entity", False)]
+    assert said == [*([("null", False)] if default else []), ("not known", False)]
 
 
 def test_the_contract_refuses_an_unknown_entity_and_the_log_says_why(lookup: Lookup) -> None:
@@ -141,7 +141,7 @@ def test_the_contract_refuses_an_unknown_entity_and_the_log_says_why(lookup: Loo
     (row,) = refused.value.rows
     assert [(flaw.column, flaw.rule, flaw.refused) for flaw in row.flaws] == [
         ("plane_seats", "null", True),
-        ("plane_seats", "unknown entity", False),
+        ("plane_seats", "not known", False),
     ]
     assert refused.value.status == 422
 
