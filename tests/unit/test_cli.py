@@ -212,7 +212,7 @@ def test_a_fresh_machine_has_services_that_are_down_and_models_that_are_unknown(
     assert said.status == 0
     assert {service["up"] for service in said.json["services"].values()} == {False}
     assert {"mlflow", "airflow", "airflow-scheduler", "serving"} <= said.json["services"].keys()
-    unknown = dict.fromkeys(("champion", "versions", "last_verdict", "last_decision", "paused"))
+    unknown = dict.fromkeys(("champion", "versions", "last_verdict", "last_decision", "paused", "pinned"))
     assert said.json["models"] == [{"name": "bikes", "windows": 0, "blocked": 0, **unknown}]
 
 

@@ -6,6 +6,7 @@ of a head.
 
 import asyncio
 import math
+import re
 from collections.abc import Sized
 from contextlib import suppress
 from typing import Any
@@ -14,11 +15,17 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import Server
 
+from nightshift.serving.answers import unavailable
+from nightshift.serving.wire import respond
+
 HEAD_SECONDS = 10.0
 """From the connection's, or the request's, first byte to the end of its head."""
 BODY_SECONDS = 20.0
 """From the end of the head to the end of the body, and for a caller who stops reading the answer."""
 HEAD_BYTES_MAX = 32 * 1024
+PIPELINE_MAX = 64
+"""So many requests may be sent ahead of an answer; 18 bytes of each become more than a kilobyte of objects."""
+UPGRADE = re.compile(rb"\r\nupgrade[ \t]*:", re.IGNORECASE)
 SWEEP_SECONDS = 1.0
 
 
@@ -43,15 +50,22 @@ class GuardedProtocol(HttpToolsProtocol):
     """When it must have begun one; none while it has, or waits for its answer."""
     to_read_by: float | None = None
     """When it must have read its answers, whatever it sends meanwhile; none while they flow."""
+    app: Any
+    limit_concurrency: int | None
+    connections_max: int | None = None
+    """The same; uvicorn's own refusal would not say when to come again."""
     _head_bytes = 0
     _in_head = True
 
     def connection_made(self, transport: asyncio.Transport) -> None:
         super().connection_made(transport)
+        self.connections_max, self.limit_concurrency = self.limit_concurrency, None
         self.flow = PatientFlow(transport, self.pipeline)
         self.idle_by = self.loop.time() + HEAD_SECONDS
 
     def data_received(self, data: bytes) -> None:
+        if b"pgrade" in data and (self._in_head or self.to_send_by is None):
+            data = without_upgrade(data)
         if self._in_head:
             self._head_bytes += len(data)
         super().data_received(data)
@@ -60,6 +74,9 @@ class GuardedProtocol(HttpToolsProtocol):
             self.transport.abort()
 
     def on_message_begin(self) -> None:
+        if len(self.pipeline) >= PIPELINE_MAX:
+            self.transport.abort()
+            raise ConnectionAbortedError(f"more than {PIPELINE_MAX} requests ahead")
         super().on_message_begin()
         self._in_head, self._head_bytes = True, 0
         self.idle_by = None
@@ -76,9 +93,21 @@ class GuardedProtocol(HttpToolsProtocol):
         self.cycle.keep_alive = False
         return True
 
+    def send_400_response(self, msg: str) -> None:
+        if not self.transport.is_closing():
+            super().send_400_response(msg)
+
     def on_headers_complete(self) -> None:
         self.leave_head()
+        app = self.app
+        if self.is_crowded():
+            self.app = refuse_crowd
         super().on_headers_complete()
+        self.app = app
+
+    def is_crowded(self) -> bool:
+        """Return whether there are more connections than the server has files for."""
+        return self.connections_max is not None and len(self.connections) >= self.connections_max
 
     def leave_head(self) -> None:
         """Take the head for whole; the body may be slow from now on."""
@@ -116,12 +145,34 @@ class GuardedProtocol(HttpToolsProtocol):
             self.to_read_by = None
 
 
+def without_upgrade(data: bytes) -> bytes:
+    """Return the beginning of a request with its ``Upgrade`` under a name that nobody reads: a server may ignore it.
+
+    The parser would take it for the end of HTTP and lose the body. Java's client and ``curl --http2`` send one.
+
+    >>> without_upgrade(b"POST / HTTP/1.1\\r\\nUpgrade: h2c\\r\\n\\r\\n\\r\\nupgrade: kept")
+    b'POST / HTTP/1.1\\r\\nignored: h2c\\r\\n\\r\\n\\r\\nupgrade: kept'
+    """
+    head, blank, body = data.partition(b"\r\n\r\n")
+    return UPGRADE.sub(b"\r\nignored:", head) + blank + body
+
+
+async def refuse_crowd(_scope: Any, _receive: Any, send: Any) -> None:
+    """Answer 503 to who comes when there are as many connections as can be."""
+    refusal = unavailable("too many connections are open; close those that are not used and try again shortly")
+    headers = {**refusal.headers, b"connection": b"close"}
+    await respond(send, refusal.status, refusal.body, headers)
+
+
 async def sweep(server: Server) -> None:
     """Close overdue connections of a server for ever, looking once a second; nothing is paid by a request."""
     loop = asyncio.get_running_loop()
     while True:
+        asleep = loop.time()
         await asyncio.sleep(SWEEP_SECONDS)
         now = loop.time()
+        if now - asleep > 2 * SWEEP_SECONDS:
+            continue  # the loop stood still: what callers sent meanwhile has not been read yet
         for connection in list(server.server_state.connections):
             _close_if_overdue(connection, now)
 

@@ -161,7 +161,7 @@ class WholeProtocol(GuardedProtocol):
             and not self.flow.write_paused
             and not self.expect_100_continue
             and not self.parser.should_upgrade()
-            and (self.limit_concurrency is None or len(self.connections) < self.limit_concurrency)
+            and not self.is_crowded()
         )
 
     def _let_go(self) -> None:

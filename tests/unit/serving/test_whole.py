@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
@@ -10,7 +11,7 @@ import uvicorn
 
 from factories.callers import post
 from nightshift.serving import guard
-from nightshift.serving.guard import GuardedProtocol, sweep
+from nightshift.serving.guard import PIPELINE_MAX, GuardedProtocol, sweep
 from nightshift.serving.run import listen
 from nightshift.serving.whole import HEADS_MAX, WholeProtocol
 from nightshift.serving.wire import Headers, Message, Receive, Reply, Send, respond
@@ -399,12 +400,14 @@ async def test_one_connection_too_many_is_told_so() -> None:
         await asyncio.wait_for(app.came.wait(), SOON_SECONDS)
         reader, second = await opened(server)
         second.write(post("/now", b"2"))
-        answer = await asyncio.wait_for(reader.read(100), SOON_SECONDS)
+        head, body = await hear(reader)
         app.held[0][1](200, b"1", {})
         for writer in (first, second):
             writer.close()
 
-    assert answer.startswith(b"HTTP/1.1 503")
+    assert head.startswith(b"HTTP/1.1 503")
+    assert b"\r\nretry-after: 1\r\n" in head
+    assert b"too many connections" in body
 
 
 async def test_a_broken_chunk_behind_a_head_is_refused_and_never_answered() -> None:
@@ -573,7 +576,7 @@ async def test_a_caller_who_has_no_more_to_say_gets_his_answer() -> None:
 
 
 async def test_a_caller_who_sends_on_and_on_is_read_no_further_than_a_piece() -> None:
-    app, request = Echo(), post("/held", b"1")
+    app, request = Echo(), post("/held", b"1" * 8000)
     async with serving(app) as server:
         _, writer = await opened(server)
         writer.write(request * (4 * 1024 * 1024 // len(request)))
@@ -589,3 +592,55 @@ async def test_a_caller_who_sends_on_and_on_is_read_no_further_than_a_piece() ->
 
     assert 0 < max(waiting) * len(request) <= 512 * 1024  # of four million bytes
     assert len(app.held) == 2
+
+
+async def test_who_asks_too_much_ahead_loses_his_line_and_costs_nobody_anything() -> None:
+    app = Echo()
+    async with serving(app) as server:
+        reader, writer = await opened(server)
+        writer.write(post("/held", b"1") + b"GET / HTTP/1.1\r\n\r\n" * 5000)
+        async with asyncio.timeout(SOON_SECONDS):
+            with suppress(ConnectionResetError):
+                assert await reader.read() == b""
+        _, other = await ask(server, post("/now", b"2"))
+        writer.close()
+
+    assert other == b"2"
+    assert app.by_asgi == []
+
+
+async def test_some_requests_may_be_sent_ahead() -> None:
+    async with serving(Echo()) as server:
+        reader, writer = await opened(server)
+        writer.write(b"".join(post("/other", b"%d" % number) for number in range(PIPELINE_MAX)))
+        heard = [(await hear(reader))[1] for _ in range(PIPELINE_MAX)]
+        writer.close()
+
+    assert heard == [b"%d" % number for number in range(PIPELINE_MAX)]
+
+
+@pytest.mark.parametrize("path", ["/now", "/other"])
+@pytest.mark.parametrize("cut", [None, 40])
+async def test_an_upgrade_that_is_offered_is_passed_over(path: str, cut: int | None) -> None:
+    offer = {"Connection": "Upgrade, HTTP2-Settings", "Upgrade": "h2c", "HTTP2-Settings": "AAMAAABkAAQCAAAAAAIAAAAA"}
+    request = post(path, b"hello", headers=offer)
+    async with serving(Echo()) as server:
+        head, body = await ask(server, *([request] if cut is None else [request[:cut], request[cut:]]))
+
+    assert head.startswith(b"HTTP/1.1 200")
+    assert body == b"hello"
+
+
+async def test_a_loop_that_stood_still_holds_nobody_for_idle() -> None:
+    """What they sent meanwhile has not been read yet."""
+    async with serving(Echo(), idle_seconds=1) as server:
+        reader, writer = await opened(server)
+        writer.write(post("/now", b"1"))
+        await hear(reader)
+        await asyncio.sleep(0.5)
+        writer.write(post("/now", b"2"))
+        time.sleep(2 * guard.SWEEP_SECONDS + 0.5)
+        second = await hear(reader)
+        writer.close()
+
+    assert second[1] == b"2"
