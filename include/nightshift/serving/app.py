@@ -25,10 +25,12 @@ from nightshift.serving.metrics import Metrics
 from nightshift.serving.predict import Predict, asked_model
 from nightshift.serving.run import check_is_guarded, run
 from nightshift.serving.shadow import Shadow
-from nightshift.serving.wire import Headers, Message, Receive, Reply, Send
+from nightshift.serving.wire import Bodies, Headers, Message, Receive, Reply, Send, read_already, respond
 from nightshift.settings import Settings
 
 REGISTRY_SECONDS = 5.0
+SMALL_BODY_BYTES = 4096
+"""Of a request that asks for no prediction; FastAPI reads it all before it asks who sends it."""
 log = logging.getLogger(__name__)
 
 
@@ -50,6 +52,7 @@ class App:
         shadow = Shadow(settings.serving_shadow, self._metrics) if settings.serving_shadow > 0 else None
         self._predict = Predict(self.champions, self._log_of, self._metrics, self.access, shadow)
         self._is_open = False
+        self._small = Bodies(bytes_max=SMALL_BODY_BYTES)
         self.api = self._describe()
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -58,6 +61,14 @@ class App:
             if model is not None:
                 await self._predict(model, scope, receive, send)
                 return
+        if scope["type"] == "http":
+            try:
+                body = await self._small.read(dict(scope["headers"]), receive)
+            except RefusalError as error:
+                await respond(send, error.status, error.body, error.headers)
+                return
+            self._small.release(body)
+            receive = read_already(body, receive)
         await self.api(scope, receive, send)
 
     def at_once(self, path: str, headers: Headers, body: bytes, answer: Reply) -> bool:
@@ -109,15 +120,17 @@ class App:
         await asyncio.to_thread(self.open)
         warming = asyncio.create_task(asyncio.to_thread(self._warm))
         following = asyncio.create_task(self._loader.follow()) if self._package is None else None
-        yield
-        await warming
-        if following is not None:
-            following.cancel()
-            with suppress(asyncio.CancelledError):
-                await following
-        await self._predict.close()
-        for written in list(self._logs.values()):
-            await written.close()
+        try:
+            yield
+            await warming
+            if following is not None:
+                following.cancel()
+                with suppress(asyncio.CancelledError):
+                    await following
+        finally:
+            await self._predict.close()
+            for written in list(self._logs.values()):
+                await written.close()
 
     def _warm(self) -> None:
         for live in self.champions.all():
@@ -201,9 +214,9 @@ async def _refuse(_request: Request, refusal: Any) -> Response:
 
 
 async def _refuse_route(request: Request, wrong: Any) -> Response:
-    """Say in the usual form what FastAPI says of a path or a method that is not there."""
-    where = f"{request.method} {request.url.path[:200]}"
-    refusal = RefusalError(wrong.status_code, f"there is no {where}; /v1/docs tells what there is")
+    """Say in the usual form what FastAPI says: of a path or a method that is not there, or of a body it cannot read."""
+    nothing = f"there is no {request.method} {request.url.path[:200]}; /v1/docs tells what there is"
+    refusal = RefusalError(wrong.status_code, nothing if wrong.status_code in (404, 405) else str(wrong.detail))
     return Response(refusal.body, wrong.status_code, headers=wrong.headers, media_type="application/json")
 
 

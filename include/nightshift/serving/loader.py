@@ -151,26 +151,32 @@ class Loader:
     async def follow(self) -> None:
         """Look for new champions for ever."""
         while True:
-            await self.look()
+            try:
+                await self.look()
+            except Exception:  # whatever it is, the next look may succeed, and what answers goes on
+                log.exception("looking for new champions failed")
             await asyncio.sleep(self._settings.serving_poll_seconds)
 
     async def look(self, model: str | None = None) -> None:
         """Look once, for one model or all; troubles are kept, not raised."""
         async with self._busy:
             for name in [model] if model else self.names():
-                now = self._champions.get(name)
-                if now is not None and now.pinned:
-                    continue
-                try:
-                    live = await asyncio.to_thread(self._newer, name)
-                except Exception as error:  # whatever a new champion brings, the old one goes on answering
-                    await self._note(name, error)
-                else:
-                    self._champions.troubles.pop(name, None)
-                    if live is not None:
-                        self._swap(live)
-                    if self._settings.serving_shadow > 0:
-                        await self._look_for_challenger(name)
+                await self._look_for_champion(name)
+                if self._settings.serving_shadow > 0:
+                    await self._look_for_challenger(name)
+
+    async def _look_for_champion(self, name: str) -> None:
+        now = self._champions.get(name)
+        if now is not None and now.pinned:
+            return
+        try:
+            live = await asyncio.to_thread(self._newer, name)
+        except Exception as error:  # whatever a new champion brings, the old one goes on answering
+            await self._note(name, error)
+        else:
+            self._champions.troubles.pop(name, None)
+            if live is not None:
+                self._swap(live)
 
     async def pin(self, model: str, pinned: Pinned) -> None:
         """Let a version answer, and go on answering whoever becomes champion.
@@ -205,14 +211,14 @@ class Loader:
         try:
             releases = await asyncio.to_thread(self._registry.versions, name)
             newest = releases[-1].version if releases else live.version
-            if int(newest) <= int(live.version):
+            if not _is_newer(newest, live.version):
                 self._champions.challengers.pop(name, None)
             elif now is None or now.version != newest:
                 folder = await asyncio.to_thread(self._registry.fetch, name, newest)
                 self._champions.challengers[name] = await asyncio.to_thread(
                     open_live, folder, version=newest, settings=self._settings
                 )
-        except (NightshiftError, OSError, ValueError) as error:
+        except Exception as error:  # whatever it brings, nobody waits for it
             log.warning("no challenger of %s: %s", name, error)
 
     def _newer(self, name: str) -> Live | None:
@@ -228,7 +234,9 @@ class Loader:
     def _swap(self, live: Live) -> None:
         before = self._champions.get(live.model)
         self._champions.put(live)
-        was = before.version if before else "none"
+        was, challenger = before.version if before else "none", self._champions.challengers.get(live.model)
+        if challenger is not None and not _is_newer(challenger.version, live.version):
+            del self._champions.challengers[live.model]  # nobody is held beside himself
         log.info("%s: version %s answers now, before %s", live.model, live.version, was)
         if live.pinned:
             log.warning("%s: %s", live.model, live.pinned.sentence)
@@ -248,7 +256,10 @@ class Loader:
         if is_news:
             log.warning("%s: %s", name, text, exc_info=None if isinstance(error, NightshiftError) else error)
             if not isinstance(error, UnavailableError):
-                await asyncio.to_thread(self._on_trouble, name, text)
+                try:
+                    await asyncio.to_thread(self._on_trouble, name, text)
+                except Exception:  # who cannot be told must not keep the next champion from coming
+                    log.exception("nobody was told of %s", name)
 
     def names(self) -> list[str]:
         """Return the declared models."""
@@ -256,3 +267,8 @@ class Loader:
 
     def _memory(self, name: str) -> Path:
         return self._settings.state / "serving" / f"{name}.json"
+
+
+def _is_newer(version: str, than: str) -> bool:
+    """Return whether a registry's version is newer; one of a package without a registry is nobody's."""
+    return version.isdigit() and than.isdigit() and int(version) > int(than)

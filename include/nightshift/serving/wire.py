@@ -76,6 +76,16 @@ class Bodies:
         return size
 
 
+def read_already(body: bytes, receive: Receive) -> Receive:
+    """Return what brings a body that was read, and then whatever ``receive`` brings."""
+    pieces: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def bring() -> Message:
+        return pieces.pop() if pieces else await receive()
+
+    return bring
+
+
 async def respond(send: Send, status: int, body: bytes, headers: Headers) -> None:
     """Send one whole JSON answer."""
     await send({"type": "http.response.start", "status": status, "headers": head_of(body, headers)})

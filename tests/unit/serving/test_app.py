@@ -19,6 +19,7 @@ import pytest
 from factories.serving import (
     ROW,
     FakeRegistry,
+    FakeRelease,
     a_package,
     another_package,
     callers_rows,
@@ -616,6 +617,97 @@ async def until_shadowed(http: httpx.AsyncClient) -> list[dict[str, Any]]:
             return seen
         await asyncio.sleep(0.01)
     raise AssertionError("no challenger ever answered")
+
+
+async def test_a_pinned_challenger_is_not_held_beside_itself(
+    settings: Settings, package: Path, other_package: Path
+) -> None:
+    registry = FakeRegistry({"1": package, "2": other_package}, "1")
+    shadowed = settings.model_copy(update={"serving_shadow": 1.0})
+    async with in_process(create_app(shadowed, registry=registry)) as http:
+        await until(http, "/v1/models/rides", version="1", challenger="2")
+        pinned = (await http.put("/v1/models/rides/pin", json={"version": "2", "reason": "try it"})).json()
+        registry.packages["3"] = package
+        newer = await until(http, "/v1/models/rides", version="2", challenger="3")
+
+    assert (pinned["version"], pinned["challenger"]) == ("2", None)
+    assert newer["pinned"]["by"] == "anybody"
+
+
+async def test_following_goes_on_after_a_swap_that_could_not_be_written_down(
+    settings: Settings, package: Path, other_package: Path
+) -> None:
+    registry = FakeRegistry({"1": package, "2": other_package, "3": package}, "1")
+    async with in_process(create_app(settings, registry=registry)) as http:
+        await until(http, "/v1/models/rides", version="1")
+        memory = settings.state / "serving"
+        memory.rename(settings.state / "elsewhere")
+        memory.touch()  # nothing can be written below a file
+        registry.alias = "2"
+        await until(http, "/v1/models/rides", version="2")
+        pinned = await http.put("/v1/models/rides/pin", json={"version": "1", "reason": "as before"})
+        await http.delete("/v1/models/rides/pin")
+        memory.unlink()
+        registry.alias = "3"
+        await until(http, "/v1/models/rides", version="3")
+
+    assert (pinned.status_code, pinned.json()["version"]) == (200, "1")
+    assert json.loads((memory / "rides.json").read_text())["version"] == "3"
+
+
+async def test_following_goes_on_whatever_a_challenger_brings(
+    settings: Settings, package: Path, other_package: Path
+) -> None:
+    class Odd(FakeRegistry):
+        def versions(self, model: str) -> list[FakeRelease]:
+            raise KeyError(model)
+
+    registry = Odd({"1": package, "2": other_package}, "1")
+    shadowed = settings.model_copy(update={"serving_shadow": 1.0})
+    async with in_process(create_app(shadowed, registry=registry)) as http:
+        await until(http, "/v1/models/rides", version="1")
+        registry.alias = "2"
+        await until(http, "/v1/models/rides", version="2")
+
+
+async def test_a_model_that_is_not_declared_is_no_trouble(settings: Settings, package: Path) -> None:
+    registry = FakeRegistry({"1": package}, "1")
+    async with in_process(create_app(settings, registry=registry)) as http:
+        await until(http, "/v1/models/rides", version="1")
+        registry.trouble = RegistryUnavailableError("nobody answers")
+        answer = await http.post("/v1/models/ridez/reload")
+        troubles = (await http.get("/v1/models")).json()["troubles"]
+
+    assert answer.status_code == 404
+    assert set(troubles) <= {"rides"}
+
+
+@pytest.mark.parametrize("declared", [True, False])
+async def test_a_body_that_nobody_needs_is_not_read(http: httpx.AsyncClient, declared: bool) -> None:
+    read = 0
+
+    async def pieces() -> AsyncIterator[bytes]:
+        nonlocal read
+        for _ in range(1000):
+            read += 1
+            yield b" " * 1024
+
+    length = {"content-length": str(1024 * 1000)} if declared else {}
+    answer = await http.put(
+        "/v1/models/rides/pin", content=pieces(), headers={"content-type": "application/json", **length}
+    )
+
+    assert answer.status_code == 413
+    assert "at most 4,096" in answer.json()["error"]
+    assert read < 10
+
+
+async def test_what_is_not_there_is_refused_in_the_usual_form(http: httpx.AsyncClient) -> None:
+    nowhere, wrong = await http.get("/docs"), await http.post("/v1/health/live")
+
+    assert (nowhere.status_code, wrong.status_code) == (404, 405)
+    assert nowhere.json() == {"error": "there is no GET /docs; /v1/docs tells what there is", "problems": []}
+    assert wrong.headers["allow"] == "GET"
 
 
 async def test_without_any_model_it_lives_but_is_not_ready(settings: Settings) -> None:
