@@ -22,6 +22,8 @@ from nightshift.errors import FeatureError, FeaturesUnavailableError
 from nightshift.features.declared import Service
 
 MICROSECOND = timedelta(microseconds=1)
+SECONDS = 2.0
+"""How long a server may say nothing; somebody waits for an answer."""
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -179,7 +181,7 @@ class RedisOnline:
         import redis  # only an installation that uses it has it
 
         self._problem = redis.RedisError
-        self._redis: Any = redis.Redis.from_url(address, socket_timeout=10, socket_connect_timeout=10)
+        self._redis: Any = redis.Redis.from_url(address, socket_timeout=SECONDS, socket_connect_timeout=SECONDS)
 
     def put(self, view: str, rows: Iterable[Held], *, after: int, until: int) -> int:
         by_key: dict[str, dict[bytes, int]] = {}

@@ -211,7 +211,19 @@ class GroupCommit:
 
     def _sync_aside(self) -> None:
         self._syncing = None
-        self._disk.do(self._writer.flush_aside())
+        flush, loop = self._writer.flush_aside(), asyncio.get_running_loop()
+
+        def sync() -> None:
+            error = flush()
+            if error is not None:
+                loop.call_soon_threadsafe(self._leave, error)
+
+        self._disk.do(sync)
+
+    def _leave(self, error: PredictionLogError) -> None:
+        """Begin a new segment: after a failed sync the kernel may hold the pages for clean, and a second would lie."""
+        self._note(error)
+        self._writer.close()
 
 
 def _settle(done: "asyncio.Future[None]", error: PredictionLogError | None) -> None:

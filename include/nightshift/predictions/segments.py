@@ -113,10 +113,10 @@ class SegmentWriter:
             self._abandon()
             raise PredictionLogError(f"{self._path} cannot be synced: {error.strerror or error}") from error
 
-    def flush_aside(self) -> Callable[[], None]:
-        """Return a flush of what was written until now that another thread may do; it says what fails and goes on."""
-        handle = None if self._file is None else os.dup(self._file)
-        return lambda: None if handle is None else _flush_and_close(handle, self._path)
+    def flush_aside(self) -> Callable[[], PredictionLogError | None]:
+        """Return a flush of what was written until now that another thread may do; it returns what failed."""
+        handle, path = None if self._file is None else os.dup(self._file), self._path
+        return lambda: None if handle is None else _flush_and_close(handle, path)
 
     def close(self) -> None:
         """Leave the segment that is being written, if there is one."""
@@ -195,13 +195,16 @@ def _place(stat: os.stat_result) -> tuple[int, int]:
     return stat.st_dev, stat.st_ino
 
 
-def _flush_and_close(handle: int, path: Path) -> None:
+def _flush_and_close(handle: int, path: Path) -> PredictionLogError | None:
     try:
         os.fdatasync(handle)
     except OSError as error:
-        log.error("%s: the last second of predictions may not survive a power failure: %s", path, error)
+        return PredictionLogError(
+            f"{path} cannot be synced: {error.strerror or error}; its last second may not survive a power failure"
+        )
     finally:
         os.close(handle)
+    return None
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import math
 import struct
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
@@ -24,10 +25,20 @@ if TYPE_CHECKING:
 
 TEXT_BYTES_MAX = 4_096
 UNFOLDED_BYTES_MAX = 16 * 1024 * 1024
+UNKNOWN_MAX = 100
+"""Columns of no model that a stream is told of."""
+VALUES_MAX = 1_000_000
+"""Of one stream, where each must be looked at on its own."""
 MESSAGES_MAX = 10_000
 FEW_MESSAGES = 64
+LARGE_DICTIONARY_BYTES = 16 * 1024
+"""From a body of this size on, nobody knows what a dictionary unfolds into before it is looked at."""
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+NANOS_IN = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
 HEADER, DICTIONARY_DATA, LENGTH, COMPRESSION = 2, 1, 0, 3
 """Places of fields in Arrow's Message, DictionaryBatch and RecordBatch (format/Message.fbs)."""
+OLD_COMPRESSION = b"ARROW:experimental_compression"
+"""By this name in a message's metadata Arrow 0.16 told of compression, and later ones still read it."""
 
 
 def read_table(body: bytes) -> "pa.Table":
@@ -44,7 +55,7 @@ def read_table(body: bytes) -> "pa.Table":
     except ImportError:
         raise RefusalError(415, "this server reads no Arrow; send JSON, or install pyarrow beside it") from None
     with _refusing():
-        _refuse_compressed(body)
+        _refuse_bombs(body)
         reader = pa.ipc.open_stream(pa.BufferReader(body))
         _check_schema(reader.schema)
         table = reader.read_all()
@@ -54,8 +65,27 @@ def read_table(body: bytes) -> "pa.Table":
         return table
 
 
-def to_rows(table: "pa.Table") -> list[dict[str, Any]]:
-    """Return the rows as they would have come as JSON; NaN is null. Raises what :func:`read_table` raises."""
+def to_rows(table: "pa.Table", known: Columns) -> list[dict[str, Any]]:
+    """Return the rows as they would have come as JSON; NaN is null.
+
+    Columns that nobody knows are there to be told of: the first hundred, like
+    those of any row. A column of nulls takes no bytes, and becomes a value in
+    each row: that many are bounded.
+
+    Raises
+    ------
+    RefusalError
+        What :func:`read_table` raises, and 413 if there are too many values.
+    """
+    expected = {*known.kinds, known.key, known.time}
+    strange = [name for name in table.column_names if name not in expected]
+    table = table.drop_columns(strange[UNKNOWN_MAX:])
+    if table.num_rows * table.num_columns > VALUES_MAX:
+        raise RefusalError(
+            413,
+            f"{table.num_rows:,} rows of {table.num_columns:,} columns, not all of them as the model wants them, are "
+            f"more than {VALUES_MAX:,} values; send fewer rows",
+        )
     with _refusing():
         columns = [list(_values(column)) for column in table.columns]
     return [dict(zip(table.column_names, row, strict=True)) for row in zip(*columns, strict=True)]
@@ -111,17 +141,29 @@ def _simple_types() -> frozenset[int]:
 
 def _values(column: "pa.ChunkedArray") -> Iterable[Any]:
     """Return a column's values as JSON would have brought them."""
+    import pyarrow as pa
     import pyarrow.types as kind
 
     texts = _texts(column)
     if texts is not None:
         return texts
     if kind.is_timestamp(column.type):
-        return (None if moment is None else moment.isoformat() for moment in _moments(column).to_pylist())
+        unit, is_aware = NANOS_IN[column.type.unit], column.type.tz is not None
+        whole = column.cast(pa.int64()).to_pylist()
+        return (None if since is None else _iso(since * unit, is_aware=is_aware) for since in whole)
     if kind.is_floating(column.type):
         return (None if value is None or math.isnan(value) else value for value in column.to_pylist())
     values: list[Any] = column.to_pylist()
     return values
+
+
+def _iso(nanos: int, *, is_aware: bool) -> str:
+    """Return a moment as text, cut off at the microsecond; of one in no calendar what the door refuses."""
+    try:
+        moment = EPOCH + timedelta(microseconds=abs(nanos) // 1000) * (-1 if nanos < 0 else 1)
+    except OverflowError:
+        return f"{nanos} nanoseconds since 1970"
+    return (moment if is_aware else moment.replace(tzinfo=None)).isoformat()
 
 
 def _texts(column: "pa.ChunkedArray") -> list[str | None] | None:
@@ -173,7 +215,10 @@ def _times(column: "pa.ChunkedArray") -> Column | None:
         return _texts(column)
     if column.type.tz is None:
         return None
-    times: Column = _moments(column).cast(pa.int64()).to_pylist()
+    try:
+        times: Column = _moments(column).cast(pa.int64()).to_pylist()
+    except pa.ArrowInvalid:
+        return None  # one lies in no calendar, and is to be told of by name
     return times
 
 
@@ -224,7 +269,8 @@ def count_values(body: bytes, width: int) -> float:
             columns = len(pa.ipc.read_schema(pa.BufferReader(body)))
             for number, (kind, message, batch) in enumerate(_batches(body)):
                 length = 0 if kind == "dictionary" else _length(message, batch)
-                if length < 0 or number >= FEW_MESSAGES:
+                unfolds = kind == "dictionary" and len(body) > LARGE_DICTIONARY_BYTES
+                if length < 0 or number >= FEW_MESSAGES or unfolds:
                     return math.inf
                 rows += length
     except RefusalError:
@@ -232,9 +278,15 @@ def count_values(body: bytes, width: int) -> float:
     return rows * max(columns, width)
 
 
-def _refuse_compressed(body: bytes) -> None:
-    if any(_field(message, batch, COMPRESSION) for _, message, batch in _batches(body)):
-        raise RefusalError(415, "the stream is compressed; send it as it is")
+def _refuse_bombs(body: bytes) -> None:
+    """Refuse what few bytes may unfold into, as long as nothing was: compression, and more rows than are taken."""
+    rows = 0
+    for kind, message, batch in _batches(body):
+        if _field(message, batch, COMPRESSION) or OLD_COMPRESSION in message:
+            raise RefusalError(415, "the stream is compressed; send it as it is")
+        rows += _length(message, batch) if kind == "record batch" else 0
+    if rows > 0:
+        check_count(rows)
 
 
 def _batches(body: bytes) -> Iterator[tuple[str, bytes, int]]:

@@ -6,7 +6,8 @@ record says why it was one.
 """
 
 import re
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Protocol
@@ -18,14 +19,24 @@ from nightshift.features.declared import Service, Type, View, load_service
 from nightshift.features.online import EPOCH, MICROSECOND, Asked, Online, online_name, open_online
 from nightshift.model.package import ModelPackage
 from nightshift.predictions.record import Flaw
-from nightshift.serving.answers import RefusalError, unavailable
+from nightshift.serving.answers import RefusalError, RowFlaw, unavailable
 from nightshift.serving.body import check_count
 from nightshift.serving.quick import read_moment
-from nightshift.serving.validation import Admitted, Door, TurnedAwayError
+from nightshift.serving.validation import (
+    AHEAD_DAYS,
+    AHEAD_MAX,
+    PROBLEMS_MAX,
+    Admitted,
+    Door,
+    TurnedAwayError,
+    short,
+)
 from nightshift.settings import Settings
 from nightshift.spec import find_spec
 
 _BY_KEYS = re.compile(rb'\s*\{\s*"entities"\s*:')
+PAUSE_SECONDS = 1.0
+"""After it did not answer the online store is left alone for this long, and nobody waits for it."""
 encode_rows = msgspec.json.Encoder().encode
 
 
@@ -83,7 +94,10 @@ class Lookup:
             _Joined(online_name(service, name), service.key_of(name), view) for name, view in service.views.items()
         ]
         self._computed = [(part, service.compute_of(name)) for name, part in service.on_demand.items()]
-        self._moments = {name for name, kind in service.request.items() if kind is Type.MOMENT}
+        self._moments = {name for name, kind in service.request.items() if kind is Type.MOMENT} | {time}
+        self._kinds = {name: kind for name, kind in service.request.items() if kind is not Type.MOMENT}
+        self._keys = {*service.keys, key} - service.request.keys()
+        self._failed_at = -PAUSE_SECONDS
         self._needed = frozenset({*service.keys, *service.request, time})
 
     def admit(self, door: Door, body: bytes, now: int) -> Admitted:
@@ -92,9 +106,11 @@ class Lookup:
         Raises
         ------
         RefusalError
-            422 if entities lack a key or what is computed from the request, 503 if the store does not answer;
-            and what the door says of the rows.
+            422 if entities lack a key or what is computed from the request, or it is of another kind; 503 if the
+            store does not answer, or did not a moment ago; and what the door says of the rows.
         """
+        if time.monotonic() - self._failed_at < PAUSE_SECONDS:
+            raise unavailable("the online store did not answer a moment ago; try again shortly")
         rows, flaws = [], {}
         for number, (row, said) in enumerate(self.rows(self._read(body), now)):
             rows.append({name: row[name] for name in (*door.columns.kinds, self._time, self._key) if name in row})
@@ -111,6 +127,7 @@ class Lookup:
 
     def rows(self, entities: list[dict[str, Any]], now: int) -> list[tuple[dict[str, Any], list[Flaw]]]:
         """Return for each entity all that is known of it, and why values are not there; raises what admit raises."""
+        self._check(entities, now)
         moments = [self._moment(entity, now) for entity in entities]
         asked = [
             Asked(view.name, str(entity[view.key]), moment)
@@ -120,6 +137,7 @@ class Lookup:
         try:
             answers, untils = self._online.read(asked)
         except FeaturesUnavailableError as error:
+            self._failed_at = time.monotonic()
             raise unavailable(str(error)) from None
         size = len(self._views)
         return [
@@ -141,16 +159,42 @@ class Lookup:
                 raise RefusalError(422, f"entity {number} {_told(missing, strange)}{takes}")
         return entities
 
+    def _check(self, entities: list[dict[str, Any]], now: int) -> None:
+        """Read the entities' moments, and refuse (422) what nothing can be looked up or computed by."""
+        problems = [
+            RowFlaw(number, *problem) for number, entity in enumerate(entities) for problem in self._wrong(entity, now)
+        ]
+        if problems:
+            wrong = len({problem.row for problem in problems})
+            raise RefusalError(
+                422,
+                f"{wrong} of {len(entities)} entities cannot be looked up, so nothing was answered; mend them",
+                problems=problems[:PROBLEMS_MAX],
+            )
+
+    def _wrong(self, entity: dict[str, Any], now: int) -> Iterator[tuple[str, str, Any, str]]:
+        """Yield column, rule, value and what is allowed of what nothing can be made of; read moments."""
+        for name in sorted(self._keys & entity.keys()):
+            if isinstance(entity[name], bool | float | list | dict):
+                yield name, "type", short(entity[name]), "text or a whole number"
+        for name, kind in self._kinds.items():
+            value, wanted = entity[name], int | float if kind is Type.NUMBER else str
+            if value is not None and (isinstance(value, bool) or not isinstance(value, wanted)):
+                yield name, "type", short(value), "a number" if kind is Type.NUMBER else "text"
+        for name in sorted(self._moments):
+            if entity[name] is None:
+                continue
+            try:
+                moment = read_moment(entity[name])
+            except (ValueError, TypeError, OverflowError):
+                yield name, "time", short(entity[name]), "ISO 8601 with an offset, for example 2013-05-01T10:00:00Z"
+                continue
+            if not 0 <= moment <= now + AHEAD_MAX:
+                yield name, "time", short(entity[name]), f"from 1970 to {AHEAD_DAYS} days from now"
+            entity[name] = EPOCH + moment * MICROSECOND
+
     def _moment(self, entity: dict[str, Any], now: int) -> int:
-        """Return the moment whose knowledge counts, and read the entity's moments."""
-        for name in {*self._moments, self._time}:
-            if entity[name] is not None:
-                try:
-                    entity[name] = EPOCH + read_moment(entity[name]) * MICROSECOND
-                except (ValueError, TypeError, OverflowError):
-                    raise RefusalError(
-                        422, f"{name} is {str(entity[name])[:40]!r}; give ISO 8601 with an offset"
-                    ) from None
+        """Return the moment whose knowledge counts."""
         at = entity[self._time]
         return now if at is None else min(now, (at - EPOCH) // MICROSECOND - self._before)
 
@@ -164,7 +208,11 @@ class Lookup:
             if why:
                 flaws += [Flaw(name, why[0], None, why[1]) for name in view.features]
         for part, compute in self._computed:
-            row.update(compute({name: row[name] for name in (*part.request, *part.reads)}))
+            try:
+                row.update(compute({name: row[name] for name in (*part.request, *part.reads)}))
+            except Exception as error:  # a definition of this installation, and values that are right in kind
+                told = f"{', '.join(part.features)} cannot be computed from this entity: {error!r}"
+                raise RefusalError(422, told[:500]) from error
         return row, flaws
 
 

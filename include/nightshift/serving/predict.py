@@ -35,6 +35,10 @@ LARGE_BYTES = 128 * 1024
 LARGE_VALUES = 10_000
 """So is one of rows that want more values, however few it sends: what is wrong with each takes longer to say."""
 LARGE_AT_ONCE = 2
+WIDTH_LEAST = 16
+"""So many values a row is taken to want at the least, for what is not one of them costs as much."""
+LOOKUPS_AT_ONCE = 4
+"""Requests by keys wait for the online store beside the event loop, so that nobody else does."""
 NO_HEADERS: Headers = {}
 FAILED = "the server failed; its log says why"
 PLAIN_TYPES = frozenset({JSON, JSON + b"; charset=utf-8", JSON + b";charset=utf-8"})
@@ -88,6 +92,7 @@ class Predict:
         self._bodies = Bodies()
         self._retries = Retries()
         self._pool = ThreadPoolExecutor(LARGE_AT_ONCE, thread_name_prefix="large-request")
+        self._lookups = ThreadPoolExecutor(LOOKUPS_AT_ONCE, thread_name_prefix="by-keys")
         self._prefix = secrets.token_hex(8)
         self._count = 0
         self._ready: list[Ready] = []
@@ -99,6 +104,10 @@ class Predict:
         headers = NO_HEADERS
         try:
             status, body = await self._answer(live, model, dict(scope["headers"]), receive)
+        except asyncio.CancelledError:
+            # the server ends, and the disk has not said yet whether the record is there
+            ending = unavailable("the server is stopping; try again with the same X-Request-Id")
+            status, body, headers = ending.status, ending.body, ending.headers
         except Exception as error:
             status, body, headers = _failed(model, error)
         await respond(send, status, body, headers)
@@ -110,7 +119,7 @@ class Predict:
         Returns
         -------
         Whether it will be. It is not plain, and left to :meth:`__call__`, if it is large,
-        may be a retry, or says that it is something else, or nobody answers for the model.
+        asks by keys, may be a retry, or says that it is something else, or nobody answers for the model.
         """
         live, read = self._champions.get(model), _reader(headers, body)
         if live is None or read is None or _is_large(live, body, read):
@@ -177,6 +186,7 @@ class Predict:
         if self._shadow is not None:
             await self._shadow.close()
         self._pool.shutdown()
+        self._lookups.shutdown()
 
     async def _answer(self, live: Live | None, model: str, headers: Headers, receive: Receive) -> tuple[int, bytes]:
         caller = self._access.check(headers, Role.PREDICT)
@@ -192,26 +202,34 @@ class Predict:
             given = headers.get(b"x-request-id")
             if given is None:
                 return await self._once(Asked(live, self._next_id(), body, read), written)
-            return await self._once_for_all(Asked(live, _name(model, given, caller, body), body, read), written)
+            return await self._once_for_all(_name(model, given, caller, body), Asked(live, "", body, read), written)
         finally:
             self._bodies.release(body)
 
-    async def _once_for_all(self, asked: Asked, written: GroupCommit) -> tuple[int, bytes]:
-        """Reply a request that may have been answered before."""
-        before = await self._retries.find(asked.request_id)
+    async def _once_for_all(self, name: str, asked: Asked, written: GroupCommit) -> tuple[int, bytes]:
+        """Reply a request that may have been answered before, under the same name.
+
+        In the log its name is also of the version: what another one answers, to who asks again after a restart, is
+        another answer, and is not to be dropped for the first.
+        """
+        before = await self._retries.find(name)
         if before is not None:
             return 200, before
         status, answer = 0, b""
+        asked.request_id = hashlib.blake2b(asked.live.version.encode(), digest_size=16, key=name.encode()).hexdigest()
         try:
             status, answer = await self._once(asked, written)
         finally:
-            self._retries.end(asked.request_id, answer if status == 200 else None)
+            self._retries.end(name, answer if status == 200 else None)
         return status, answer
 
     async def _once(self, asked: Asked, written: GroupCommit) -> tuple[int, bytes]:
         now = time.time_ns() // 1000
-        if asked.read is admit_arrow or _is_large(asked.live, asked.body, asked.read):
-            thought = await asyncio.get_running_loop().run_in_executor(self._pool, think, asked, now)
+        loop = asyncio.get_running_loop()
+        if asked.read is admit_entities:
+            thought = await loop.run_in_executor(self._lookups, think, asked, now)
+        elif asked.read is admit_arrow or _is_large(asked.live, asked.body, asked.read):
+            thought = await loop.run_in_executor(self._pool, think, asked, now)
         else:
             thought = think(asked, now)
         await written.append(asked.live.columns, thought.frame)
@@ -236,7 +254,7 @@ class Predict:
 def _is_large(live: Live, body: bytes, read: Reader) -> bool:
     if len(body) > LARGE_BYTES:
         return True
-    width = len(live.columns.kinds)
+    width = max(len(live.columns.kinds), WIDTH_LEAST)
     return (count_values(body, width) if read is admit_arrow else body.count(b"{") * width) > LARGE_VALUES
 
 
@@ -246,7 +264,7 @@ def _reader(headers: Headers, body: bytes) -> Reader | None:
     if not headers.keys().isdisjoint(NOT_PLAIN):
         return None
     if kind in PLAIN_TYPES:
-        return admit_entities if asks_by_keys(body) else admit_json
+        return None if asks_by_keys(body) else admit_json
     return admit_arrow if kind == ARROW else None
 
 

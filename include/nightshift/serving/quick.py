@@ -279,7 +279,8 @@ def _times(column: Column, latest: int) -> list[int | None] | None:
 
 def _moments(column: Sequence[str]) -> list[int | None]:
     """Return many moments as :func:`read_moment` does; those in universal time, which most are, all at once."""
-    if len(column) < MANY or not UNIVERSAL.fullmatch("\n".join(column)):
+    lines = "\n".join(column)
+    if len(column) < MANY or lines.count("\n") >= len(column) or not UNIVERSAL.fullmatch(lines):
         return [*map(read_moment, column)]
     moments: list[int | None] = np.array([text[:19] for text in column], dtype="datetime64[us]").astype(int).tolist()
     return moments

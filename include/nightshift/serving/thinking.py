@@ -54,7 +54,7 @@ def admit_arrow(live: Live, body: bytes, now: int) -> Admitted:
     table = read_table(body)
     columns = to_columns(table, live.columns)
     admitted = None if columns is None else live.door.admit_columns(columns, now)
-    return admitted or live.door.admit_rows(to_rows(table), now)
+    return admitted or live.door.admit_rows(to_rows(table, live.columns), now)
 
 
 def admit_entities(live: Live, body: bytes, now: int) -> Admitted:
@@ -104,7 +104,8 @@ def _admit(asked: Asked, now: int) -> Admitted | Thought:
     try:
         admitted = asked.read(asked.live, asked.body, now)
     except TurnedAwayError as turned:
-        entry = Refused(asked.request_id, now, asked.live.version, turned.rows)
+        # under a name of its own: asked again it may be answered, and that must not be dropped for this
+        entry = Refused(f"{asked.request_id}-refused", now, asked.live.version, turned.rows)
         return Thought(frame(encode_entry(entry)), 0, turned.body, turned.status)
     if len(admitted.matrix) > 1:
         # written down while the processor's cache has them, and their memory is free for the next request's rows

@@ -16,11 +16,13 @@ import numpy.typing as npt
 from nightshift.predictions.record import Columns, Flaw, Turned
 from nightshift.profile.contract import Contract, Problem
 from nightshift.serving.answers import RefusalError, RowFlaw
-from nightshift.serving.body import Doubled, read_rows
+from nightshift.serving.body import DIGITS_MAX, Doubled, read_rows
 from nightshift.serving.quick import KEY_LENGTH_MAX, LARGEST, Columnar, Quick, Read, Row, read_moment
 
 VALUE_LENGTH_MAX = 120
-SENT_LENGTH_MAX = 4_096
+SENT_LENGTH_MAX, SENT_LENGTH_LEAST = 4_096, 256
+SENT_OF_ALL_MAX = 4 * 1024 * 1024
+"""Characters of what was sent that the log keeps of one request; after that the lesser number of each row."""
 FLAWS_MAX = 100
 """Of one row; a row of a million unknown columns is told of the first hundred."""
 FLAWS_OF_ALL_MAX = 10_000
@@ -115,12 +117,12 @@ class Door:
 
     def admit_rows(self, sent: list[dict[str, Any]], now: int) -> Admitted:
         """Return decoded rows, each looked at on its own; raises what :meth:`admit` raises."""
-        looked = [self._look(number, row, now) for number, row in enumerate(sent)]
+        looked = [*_bounded(self._look(number, row, now) for number, row in enumerate(sent))]
         for row in [row for row in looked if row.flaws][ROWS_TOLD_FULLY:]:
             row.flaws[:] = self._tersely(row.flaws)
         turned = [row for row in looked if row.is_refused]
         if turned:
-            raise TurnedAwayError(list(_bounded(turned)), len(sent))
+            raise TurnedAwayError([*_remembered(turned)], len(sent))
         rows = [tuple(_plain(row.features.get(name)) for name in self._names) for row in looked]
         return Admitted(
             rows=rows,
@@ -168,7 +170,7 @@ class Door:
         for name, kind in self.columns.kinds.items():
             value = features.get(name)
             if kind == "numeric" and isinstance(value, int | float) and name not in named and abs(value) > LARGEST:
-                flaws.append(Flaw(name, "range", _short(value), f"at most {LARGEST:.3g} in size", refused=True))
+                flaws.append(Flaw(name, "range", short(value), f"at most {LARGEST:.3g} in size", refused=True))
         return flaws[:FLAWS_MAX]
 
     def _tersely(self, flaws: Sequence[Flaw]) -> list[Flaw]:
@@ -182,7 +184,7 @@ class Door:
     def _look(self, number: int, sent: dict[str, Any], now: int) -> "Looked":
         features = dict(sent)
         twice = sent.twice[:FLAWS_MAX] if isinstance(sent, Doubled) else ()
-        flaws = [Flaw(_short(name), "once", None, "each column once", refused=True) for name in twice]
+        flaws = [Flaw(short(name), "once", None, "each column once", refused=True) for name in twice]
         key = self._read_key(features, flaws)
         time = self._read_time(features, flaws, now)
         flaws += self._judge(features)
@@ -194,11 +196,13 @@ class Door:
         if value is None:
             return None
         name = str(self.columns.key)
-        if isinstance(value, bool) or not isinstance(value, str | int):
-            flaws.append(Flaw(name, "type", _short(value), "text or a whole number", refused=True))
+        is_whole = isinstance(value, int) and not isinstance(value, bool) and len(str(value)) <= DIGITS_MAX
+        if not isinstance(value, str) and not is_whole:
+            allowed = f"text, or a whole number of at most {DIGITS_MAX} digits; send longer ones as text"
+            flaws.append(Flaw(name, "type", short(value), allowed, refused=True))
         elif not 0 < len(str(value)) <= KEY_LENGTH_MAX:
             allowed = f"1 to {KEY_LENGTH_MAX} characters; leave it out if the row has none"
-            flaws.append(Flaw(name, "length", _short(value), allowed, refused=True))
+            flaws.append(Flaw(name, "length", short(value), allowed, refused=True))
         else:
             return str(value)
         return None
@@ -212,12 +216,12 @@ class Door:
             time = read_moment(value)
         except (ValueError, TypeError):
             allowed = "ISO 8601 with an offset, for example 2013-05-01T10:00:00Z"
-            flaws.append(Flaw(name, "time", _short(value), allowed, refused=True))
+            flaws.append(Flaw(name, "time", short(value), allowed, refused=True))
             return None
         if 0 <= time <= now + AHEAD_MAX:
             return time
         allowed = f"from 1970 to {AHEAD_DAYS} days from now"
-        flaws.append(Flaw(name, "time", _short(value), allowed, refused=True))
+        flaws.append(Flaw(name, "time", short(value), allowed, refused=True))
         return None
 
     def _encode(self, rows: Sequence[Row]) -> npt.NDArray[np.float32]:
@@ -244,29 +248,40 @@ class Looked:
     def is_refused(self) -> bool:
         return any(flaw.refused for flaw in self.flaws)
 
-    def turned(self, flaws: list[Flaw]) -> Turned:
-        """Return the row as the log keeps it."""
+    def turned(self, length: int) -> Turned:
+        """Return the row as the log keeps it, with so many characters of what was sent."""
         text = msgspec.json.encode(self.sent).decode()
-        return Turned(self.number, text[:SENT_LENGTH_MAX], flaws, self.key, self.time)
+        return Turned(self.number, text[:length], self.flaws, self.key, self.time)
 
 
-def _bounded(rows: Iterable[Looked]) -> Iterator[Turned]:
-    """Yield rows as the log keeps them; dozens of flaws for each of thousands are a thousand times what was sent."""
+def _bounded(rows: Iterable[Looked]) -> Iterator[Looked]:
+    """Yield rows with bounded flaws; dozens for each of thousands of rows are a thousand times what was sent."""
     left = FLAWS_OF_ALL_MAX
     for row in rows:
-        flaws = row.flaws if len(row.flaws) <= left else [next(flaw for flaw in row.flaws if flaw.refused)]
-        left -= len(flaws)
-        yield row.turned(flaws)
+        if row.is_refused:
+            if len(row.flaws) > left:
+                row.flaws[:] = [next(flaw for flaw in row.flaws if flaw.refused)]
+            left -= len(row.flaws)
+        yield row
+
+
+def _remembered(rows: Iterable[Looked]) -> Iterator[Turned]:
+    """Yield rows that are turned away as the log keeps them, with bounded texts of what was sent."""
+    room = SENT_OF_ALL_MAX
+    for row in rows:
+        turned = row.turned(SENT_LENGTH_MAX if room > 0 else SENT_LENGTH_LEAST)
+        room -= len(turned.sent)
+        yield turned
 
 
 def _flaw(problem: Problem) -> Flaw:
     allowed = problem.allowed
     if isinstance(allowed, list):
-        allowed = [*map(_short, allowed[:ALLOWED_MAX]), *(["…"] if len(allowed) > ALLOWED_MAX else [])]
-    return Flaw(_short(problem.column), problem.rule, _short(problem.value), allowed, problem.refused)
+        allowed = [*map(short, allowed[:ALLOWED_MAX]), *(["…"] if len(allowed) > ALLOWED_MAX else [])]
+    return Flaw(short(problem.column), problem.rule, short(problem.value), allowed, problem.refused)
 
 
-def _short(value: Any) -> Any:
+def short(value: Any) -> Any:
     """Return a value that is safe to repeat: bounded, and JSON."""
     if value is None or isinstance(value, bool | int):
         return value

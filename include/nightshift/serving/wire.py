@@ -117,7 +117,7 @@ def is_arrow(headers: Headers) -> bool:
     name, _, parameters = kind.lower().partition(b";")
     if name.strip() == JSON and parameters.strip() in (b"", b"charset=utf-8"):
         return False
-    if kind == ARROW:
+    if name.strip() == ARROW:
         return True
     shown = kind.decode("latin-1")[:80]
     arrow = f"a stream of Arrow IPC as {ARROW.decode()}"

@@ -151,7 +151,13 @@ def test_the_contract_refuses_an_unknown_entity_and_the_log_says_why(lookup: Loo
     [
         ({"carrier": ...}, "entity 0 lacks carrier"),
         ({"weekday": 4}, "entity 0 names 'weekday'"),
-        ({"scheduled_departure": "tomorrow"}, "scheduled_departure is 'tomorrow'; give ISO 8601"),
+        ({"scheduled_departure": "tomorrow"}, '"rule":"time","value":"tomorrow","allowed":"ISO 8601 with an offset'),
+        ({"scheduled_departure": "0001-01-01T00:00:00Z"}, '"allowed":"from 1970 to 366 days from now"'),
+        ({"scheduled_arrival": "9999-01-01T00:00:00Z"}, '"column":"scheduled_arrival","rule":"time"'),
+        ({"distance": "700"}, '"column":"distance","rule":"type","value":"700","allowed":"a number"'),
+        ({"distance": True}, '"value":true,"allowed":"a number"'),
+        ({"distance": [1], "carrier": {"a": 1}}, '"column":"carrier","rule":"type","value":"{\\"a\\":1}"'),
+        ({"tailnum": 1.5}, '"column":"tailnum","rule":"type","value":1.5,"allowed":"text or a whole number"'),
     ],
 )
 def test_a_request_that_cannot_be_looked_up_is_told_why(lookup: Lookup, change: dict[str, Any], message: str) -> None:
