@@ -1,6 +1,7 @@
 """Whoever waits shares a sync; nobody is told yes before it; nothing waits without bound."""
 
 import asyncio
+import errno
 import itertools
 import resource
 import threading
@@ -403,3 +404,30 @@ async def test_with_intervals_a_sync_follows_although_nothing_more_comes(
 
     assert await asyncio.to_thread(synced.wait, 10)
     await commit.close()
+
+
+async def test_with_intervals_a_sync_that_fails_is_told_and_ends_the_segment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel may hold the pages for clean afterwards, so that a second sync of them would lie."""
+    monkeypatch.setattr("nightshift.predictions.commit.SYNC_SECONDS", 0.01)
+    commit = GroupCommit(SegmentWriter(tmp_path, name="w", sync="interval"))
+
+    def fail(_handle: int) -> None:
+        raise OSError(errno.EIO, "the disk is hurt")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("os.fdatasync", fail)
+        await commit.append(columns(), data("a"))
+        async with asyncio.timeout(10):
+            while commit.failure is None:
+                await asyncio.sleep(0.01)
+    failure = commit.failure
+    await asyncio.sleep(PAUSE_SECONDS)
+    await commit.append(columns(), data("b"))
+    after = commit.failure
+    await commit.close()
+
+    assert "the disk is hurt" in failure
+    assert after is None
+    assert [segment.path.name for segment in list_segments(tmp_path)] == ["w-000001.log", "w-000002.log"]

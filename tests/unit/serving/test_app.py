@@ -4,6 +4,7 @@ import asyncio
 import gc
 import json
 import re
+import threading
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from functools import partial
@@ -31,15 +32,18 @@ from factories.serving import (
 )
 from nightshift.errors import RegistryUnavailableError
 from nightshift.model.package import open_package
-from nightshift.predictions.commit import PAUSE_SECONDS
+from nightshift.predictions.commit import PAUSE_SECONDS, GroupCommit
 from nightshift.predictions.log import PredictionLog
 from nightshift.predictions.pinned import pinned_in
+from nightshift.predictions.record import Flaw, Turned
 from nightshift.serving import thinking
 from nightshift.serving.access import Role
-from nightshift.serving.answers import RefusalError
+from nightshift.serving.answers import RefusalError, unavailable
 from nightshift.serving.app import App, create_app
 from nightshift.serving.loader import open_live
+from nightshift.serving.lookup import NoLookup
 from nightshift.serving.predict import LARGE_BYTES, LARGE_VALUES, NO_HEADERS
+from nightshift.serving.validation import Door, TurnedAwayError
 from nightshift.serving.wire import ARROW, Headers
 from nightshift.settings import Settings
 
@@ -175,6 +179,105 @@ async def test_the_same_request_id_and_body_get_the_same_answer_and_count_once(
     assert len({answer.text for answer in [*at_once, after_a_restart]}) == 1
     assert other_body.json() != at_once[0].json()
     assert len(remembered(settings)) == 2
+
+
+async def test_what_another_version_answers_a_retry_is_remembered_too(
+    settings: Settings, package: Path, other_package: Path
+) -> None:
+    headers, answers = {"X-Request-Id": "my-id"}, []
+    registry = FakeRegistry({"1": package, "2": other_package}, "1")
+    for version in ("1", "2"):
+        registry.alias = version
+        async with in_process(create_app(settings, registry=registry)) as http:
+            await until(http, "/v1/models/rides", version=version)
+            for _ in range(2):
+                answers.append((await http.post(PREDICT, json={"row": ROW}, headers=headers)).json())
+
+    kept = remembered(settings)
+    told = {one["predictions"][0]["prediction_id"]: one["predictions"][0]["probability"] for one in answers}
+    assert answers[0] == answers[1] != answers[2] == answers[3]
+    assert dict(zip(kept["prediction_id"], kept["probability"], strict=True)) == pytest.approx(told)
+
+
+async def test_what_is_answered_after_it_was_refused_is_remembered_too(
+    settings: Settings, package: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    headers = {"X-Request-Id": "my-id"}
+    async with in_process(create_app(settings, package)) as http:
+        with monkeypatch.context() as patch:  # as another contract would, or features that come in meanwhile
+            refusing = RowsOf(json.dumps(ROW))
+            patch.setattr(Door, "admit", refusing.refuse)
+            refused = [await http.post(PREDICT, json={"row": ROW}, headers=headers) for _ in range(2)]
+        answered = await http.post(PREDICT, json={"row": ROW}, headers=headers)
+
+    kept = remembered(settings)
+    assert [answer.status_code for answer in (*refused, answered)] == [422, 422, 200]
+    assert sorted(kept["refused"].tolist()) == [False, True]
+
+
+class RowsOf:
+    """Refuses a row, for no reason that it has."""
+
+    def __init__(self, sent: str) -> None:
+        self._turned = Turned(0, sent, [Flaw("speed", "range", 1, "another", refused=True)])
+
+    def refuse(self, *_: Any) -> None:
+        raise TurnedAwayError([self._turned], 1)
+
+
+async def test_who_waits_for_the_disk_when_the_server_ends_is_told_to_come_again(
+    settings: Settings, package: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = create_app(settings, package)
+    sent: list[dict[str, Any]] = []
+    asked = asyncio.Event()
+
+    async def stand_still(*_: Any) -> None:
+        asked.set()
+        await asyncio.Event().wait()
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": json.dumps({"row": ROW}).encode()}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async with in_process(app):
+        monkeypatch.setattr(GroupCommit, "append", stand_still)
+        waiting = asyncio.ensure_future(
+            app({"type": "http", "method": "POST", "path": PREDICT, "headers": []}, receive, send)
+        )
+        await asked.wait()
+        waiting.cancel()  # what uvicorn does once its patience ends
+        await waiting
+        monkeypatch.undo()
+
+    assert sent[0]["status"] == 503
+    assert (b"retry-after", b"1") in sent[0]["headers"]
+    assert b"same X-Request-Id" in sent[1]["body"]
+
+
+async def test_an_online_store_that_says_nothing_stops_nobody_else(
+    settings: Settings, package: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = threading.Event()
+
+    def look_up(*_: Any) -> None:
+        answers.wait(10)
+        raise unavailable("the online store did not answer")
+
+    monkeypatch.setattr(NoLookup, "admit", look_up)
+    async with in_process(create_app(settings, package)) as http:
+        by_keys = [asyncio.create_task(http.post(PREDICT, json={"entities": [{}]})) for _ in range(20)]
+        await asyncio.sleep(0.1)
+        plain = await http.post(PREDICT, json={"row": ROW})
+        large = await http.post(PREDICT, json={"rows": [ROW] * 5_000})
+        were_waiting = not any(task.done() for task in by_keys)
+        answers.set()
+        told = [(await task).status_code for task in by_keys]
+
+    assert (plain.status_code, large.status_code, were_waiting) == (200, 200, True)
+    assert told == [503] * 20
 
 
 async def at_once(app: App, *bodies: bytes, headers: Headers = NO_HEADERS) -> list[tuple[int, Any]]:
@@ -338,6 +441,7 @@ async def test_a_small_arrow_stream_is_answered_at_once_together_with_others(set
         (PREDICT, {b"content-type": ARROW}, a_stream([ROW] * (LARGE_VALUES // 6 + 1))),
         (PREDICT, {b"content-type": b"text/xml"}, b"{}"),
         (PREDICT, {}, b" " * (LARGE_BYTES + 1)),
+        (PREDICT, {}, b'{"entities":[{}]}'),
         (PREDICT, {}, b'{"rows":[' + b",".join([b"{}"] * (LARGE_VALUES // 4)) + b"]}"),
     ],
 )

@@ -3,14 +3,15 @@
 import json
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from factories.data import PROJECT, at, flight_source, flight_spec
 from nightshift.data.tables import assemble_live, events_of
+from nightshift.errors import FeaturesUnavailableError
 from nightshift.features.declared import load_service
-from nightshift.features.online import micros, open_online
+from nightshift.features.online import Online, micros, open_online
 from nightshift.pipelines.materialise import bring_online
 from nightshift.pipelines.recipe import recipe
 from nightshift.predictions.record import Columns
@@ -177,3 +178,38 @@ def test_a_model_without_a_service_says_so() -> None:
 
     assert refused.value.status == 409
     assert "no feature service" in refused.value.body.decode()
+
+
+def test_a_store_that_did_not_answer_is_left_alone_for_a_moment(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = 0
+
+    class Silent:
+        def read(self, _asked: Any) -> Any:
+            nonlocal asked
+            asked += 1
+            raise FeaturesUnavailableError("nobody answers")
+
+    service = load_service(settings.features, "flight_delay")
+    lookup = Lookup(
+        service,
+        cast("Online", Silent()),
+        key=SPEC.key,
+        time=SPEC.time.column,
+        known_before=SPEC.time.known_before,
+    )
+    body = json.dumps({"entities": entities(START, END)[:1]}).encode()
+
+    def ask() -> RefusalError:
+        with pytest.raises(RefusalError) as refused:
+            lookup.admit(door_that("accept"), body, LATER)
+        return refused.value
+
+    first, second = ask(), ask()
+    monkeypatch.setattr("nightshift.serving.lookup.PAUSE_SECONDS", 0.0)
+    ask()
+
+    assert (first.status, second.status, asked) == (503, 503, 2)
+    assert "a moment ago" in second.error
+    assert second.headers[b"retry-after"] == b"1"
