@@ -1,4 +1,4 @@
-"""The newest release that is not champion answers a share of the requests too: remembered, never returned.
+"""The newest release that is newer than the champion answers a share of the requests too: remembered, never returned.
 
 Its predictions have the ids of the champion's, in a log of their own below the
 model's (``shadow/``), so that both can be joined and compared.
