@@ -12,7 +12,8 @@ HEADERS = {
 }
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 56rem; margin: 2rem auto; padding: 0 1rem; }
-pre { background: #8881; padding: .75rem; overflow-x: auto; } code, pre { font-size: .875rem; }
+pre { background: #8881; padding: .75rem; white-space: pre-wrap; overflow-wrap: anywhere; }
+code, pre { font-size: .875rem; }
 h2 { font-size: 1.1rem; margin-top: 2.5rem; } td { padding: .1rem 1rem .1rem 0; vertical-align: top; }
 :root { color-scheme: light dark; }
 """
@@ -51,7 +52,7 @@ def show(described: Mapping[str, Any], *, openapi: str) -> str:
 
 def _route(path: str, method: str, told: Mapping[str, Any], forms: Mapping[str, Any]) -> str:
     parameters = [(f"{one['name']} ({one['in']})", one.get("description", "")) for one in told.get("parameters", ())]
-    answers = [(status, one.get("description", "")) for status, one in told.get("responses", {}).items()]
+    answers = [(status, one.get("description", "")) for status, one in sorted(told.get("responses", {}).items())]
     return (
         f"<h2>{escape(told.get('summary', ''))}</h2><p><code>{method.upper()} {escape(path)}</code></p>"
         f"{_table(parameters)}{_body(told, forms)}{_table(answers)}"

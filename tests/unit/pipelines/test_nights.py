@@ -20,6 +20,7 @@ from nightshift.pipelines.request import Asked, MonitorRequest
 from nightshift.pipelines.situation import situation
 from nightshift.pipelines.steps import find_step
 from nightshift.pipelines.why import explain, lines
+from nightshift.predictions.pinned import Pinned, note
 from nightshift.spec import ModelSpec, with_policy
 from nightshift.verdict import Check, Status, Verdict
 
@@ -124,6 +125,21 @@ def test_an_alias_that_was_moved_by_hand_is_told_of_on_a_quiet_night(tmp_path: P
     told = (nights.folder / "alerts" / "rides.jsonl").read_text()
     assert status(nights, 20) == "HEALTHY"
     assert "points to no version, the ledger knows of version 1: it was moved in MLflow by hand" in told
+
+
+def test_a_pin_is_told_of_once_on_a_quiet_night_and_so_is_its_end(tmp_path: Path) -> None:
+    nights = watched(tmp_path)
+    folder = nights.settings.predictions / "rides"
+    note(folder, Pinned("1", "ada", "2 refuses rain", a_day(1)))
+    live(nights, 20, 21)
+    note(folder, None)
+
+    live(nights, 22)
+
+    told = [json.loads(line) for line in (nights.folder / "alerts" / "rides.jsonl").read_text().splitlines()]
+    assert ["pinned" in one["title"] for one in told] == [True, True]
+    assert "pinned by ada" in told[0]["text"]
+    assert "2 refuses rain" in told[0]["text"]
 
 
 def test_people_are_told_of_a_window_although_the_registry_is_away(

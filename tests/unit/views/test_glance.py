@@ -8,6 +8,7 @@ from factories.monitoring import enter, promotion, window
 from factories.page import some_settings
 from factories.spine import a_day, add_window
 from nightshift.ledger import Kind
+from nightshift.predictions.pinned import Pinned, note
 from nightshift.settings import Settings
 from nightshift.verdict import Status
 from nightshift.views.glance import Glance, glances
@@ -82,6 +83,18 @@ def test_a_pause_asks_for_a_person(settings: Settings, ledger: LedgerReader) -> 
     enter(ledger, Kind.PAUSE, a_day(1), a_day(1), run="promote/x", user="ada", reason="odd")
 
     assert only(settings, ledger).asks == "promotes nothing by itself"
+
+
+def test_a_pin_asks_for_a_person_until_it_ends(settings: Settings, ledger: LedgerReader) -> None:
+    (name,) = (one.name for one in glances(settings, ledger))
+    note(settings.predictions / name, Pinned("1", "ada", "2 refuses rain", a_day(2)))
+    pinned = only(settings, ledger)
+    note(settings.predictions / name, None)
+
+    assert pinned.asks == "answers with version 1, which is pinned"
+    assert pinned.pinned is not None
+    assert pinned.pinned.by == "ada"
+    assert only(settings, ledger).asks == ""
 
 
 def test_the_worst_comes_first_and_a_forgotten_model_is_not_forgotten(settings: Settings, ledger: LedgerReader) -> None:
