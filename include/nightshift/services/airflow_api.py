@@ -202,9 +202,9 @@ class AirflowApi:
         try:
             answer = self._http.request(method, path, json=body)
             for pause in BUSY_PAUSES:
-                if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+                if not _was_locked_out(answer):
                     break
-                time.sleep(pause)  # its database is locked by another component for a moment
+                time.sleep(pause)
                 answer = self._http.request(method, path, json=body)
         except httpx.HTTPError as error:
             where = self._http.base_url
@@ -212,6 +212,14 @@ class AirflowApi:
         if answer.is_error:
             raise ServiceError(f"Airflow refused {method} {path}: {answer.status_code} {answer.text[:1000]}")
         return answer.json()
+
+
+def _was_locked_out(answer: httpx.Response) -> bool:
+    """Return whether another component held Airflow's database: nothing was written, and it may be asked again."""
+    if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE:
+        return True
+    # after five seconds, as when the disk stands still while somebody writes
+    return answer.status_code == httpx.codes.INTERNAL_SERVER_ERROR and '"reason":"Database error"' in answer.text
 
 
 def _task(run: DagRun, task: str) -> str:
