@@ -55,9 +55,9 @@ def test_serving_lets_in_the_key_that_was_made_and_no_other(secrets: Path) -> No
     access = Access.read(secrets / "serving_keys")
     key = (secrets / "serving_admin_key").read_bytes()
 
-    assert access.check(b"Bearer " + key, Role.PREDICT).name == "admin"
+    assert access.check({b"authorization": b"Bearer " + key}, Role.PREDICT).name == "admin"
     with pytest.raises(RefusalError):
-        access.check(b"Bearer " + key[:-1], Role.PREDICT)
+        access.check({b"authorization": b"Bearer " + key[:-1]}, Role.PREDICT)
     assert key.decode() not in (secrets / "serving_keys").read_text()
 
 
