@@ -771,7 +771,9 @@ async def test_following_goes_on_whatever_a_challenger_brings(
     async with in_process(create_app(shadowed, registry=registry)) as http:
         await until(http, "/v1/models/rides", version="1")
         registry.alias = "2"
-        await until(http, "/v1/models/rides", version="2")
+        found = await until(http, "/v1/models/rides", version="2")
+
+    assert found["challenger"] is None
 
 
 async def test_a_model_that_is_not_declared_is_no_trouble(settings: Settings, package: Path) -> None:
