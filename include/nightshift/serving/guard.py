@@ -64,7 +64,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self.idle_by = self.loop.time() + HEAD_SECONDS
 
     def data_received(self, data: bytes) -> None:
-        if b"pgrade" in data and (self._in_head or self.to_send_by is None):
+        if self._in_head or self.to_send_by is None:
             data = without_upgrade(data)
         if self._in_head:
             self._head_bytes += len(data)

@@ -23,7 +23,8 @@ from nightshift.serving.answers import RefusalError, RowFlaw, unavailable
 from nightshift.serving.body import check_count
 from nightshift.serving.quick import read_moment
 from nightshift.serving.validation import (
-    AHEAD_DAYS,
+    A_MOMENT,
+    A_PLAUSIBLE_MOMENT,
     AHEAD_MAX,
     PROBLEMS_MAX,
     Admitted,
@@ -187,10 +188,10 @@ class Lookup:
             try:
                 moment = read_moment(entity[name])
             except (ValueError, TypeError, OverflowError):
-                yield name, "time", short(entity[name]), "ISO 8601 with an offset, for example 2013-05-01T10:00:00Z"
+                yield name, "time", short(entity[name]), A_MOMENT
                 continue
             if not 0 <= moment <= now + AHEAD_MAX:
-                yield name, "time", short(entity[name]), f"from 1970 to {AHEAD_DAYS} days from now"
+                yield name, "time", short(entity[name]), A_PLAUSIBLE_MOMENT
             entity[name] = EPOCH + moment * MICROSECOND
 
     def _moment(self, entity: dict[str, Any], now: int) -> int:

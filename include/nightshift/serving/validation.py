@@ -35,6 +35,8 @@ PROBLEMS_MAX = 1_000
 """Of one answer."""
 AHEAD_DAYS = 366
 AHEAD_MAX = AHEAD_DAYS * 86_400_000_000
+A_MOMENT = "ISO 8601 with an offset, for example 2013-05-01T10:00:00Z"
+A_PLAUSIBLE_MOMENT = f"from 1970 to {AHEAD_DAYS} days from now"
 
 
 class Admitted(msgspec.Struct, gc=False):
@@ -215,13 +217,11 @@ class Door:
         try:
             time = read_moment(value)
         except (ValueError, TypeError):
-            allowed = "ISO 8601 with an offset, for example 2013-05-01T10:00:00Z"
-            flaws.append(Flaw(name, "time", short(value), allowed, refused=True))
+            flaws.append(Flaw(name, "time", short(value), A_MOMENT, refused=True))
             return None
         if 0 <= time <= now + AHEAD_MAX:
             return time
-        allowed = f"from 1970 to {AHEAD_DAYS} days from now"
-        flaws.append(Flaw(name, "time", short(value), allowed, refused=True))
+        flaws.append(Flaw(name, "time", short(value), A_PLAUSIBLE_MOMENT, refused=True))
         return None
 
     def _encode(self, rows: Sequence[Row]) -> npt.NDArray[np.float32]:

@@ -622,8 +622,9 @@ async def test_some_requests_may_be_sent_ahead() -> None:
 
 @pytest.mark.parametrize("path", ["/now", "/other"])
 @pytest.mark.parametrize("cut", [None, 40])
-async def test_an_upgrade_that_is_offered_is_passed_over(path: str, cut: int | None) -> None:
-    offer = {"Connection": "Upgrade, HTTP2-Settings", "Upgrade": "h2c", "HTTP2-Settings": "AAMAAABkAAQCAAAAAAIAAAAA"}
+@pytest.mark.parametrize("name", ["Upgrade", "upgrade", "UPGRADE"])
+async def test_an_upgrade_that_is_offered_is_passed_over(path: str, cut: int | None, name: str) -> None:
+    offer = {"Connection": "Upgrade, HTTP2-Settings", name: "h2c", "HTTP2-Settings": "AAMAAABkAAQCAAAAAAIAAAAA"}
     request = post(path, b"hello", headers=offer)
     async with serving(Echo()) as server:
         head, body = await ask(server, *([request] if cut is None else [request[:cut], request[cut:]]))
