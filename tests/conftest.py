@@ -7,6 +7,8 @@ import tempfile
 
 from hypothesis import settings
 
+import nightshift  # noqa: F401 - before anything here imports NumPy: it settles which instructions calculate
+
 ELSEWHERE = tempfile.mkdtemp(prefix="nightshift-tests-")
 atexit.register(shutil.rmtree, ELSEWHERE, ignore_errors=True)
 os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", tempfile.gettempdir())  # what a failed test leaves can be looked at

@@ -490,7 +490,8 @@ def test_the_heat_map_is_walked_by_keyboard_and_the_charts_follow_the_theme(oper
     page.emulate_media(color_scheme="dark")
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") != light
     page.set_viewport_size({"width": 360, "height": 700})
-    page.wait_for_function("document.documentElement.scrollWidth <= 360")  # charts follow a moment later
+    # charts follow a moment later; ``wait_for_function`` would look again by an eval, which the page forbids
+    expect(page.locator("html")).to_have_js_property("scrollWidth", 360, timeout=PATIENCE_MS)
 
 
 @needs_chromium

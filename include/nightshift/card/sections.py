@@ -173,6 +173,7 @@ def _lineage(content: CardContent) -> Section:
             "environment",
             f"{environment['python']}, {environment['platform']}, lock {_short(environment['lock_digest'])}",
         ),
+        ("arithmetic", environment.get("arithmetic") or "not recorded"),
         ("declaration", _short(lineage["spec_digest"])),
     ]
     table = Table(("", ""), rows)

@@ -26,6 +26,7 @@ def compare_inputs(recorded: Lineage, rebuilt: Lineage) -> list[Comparison]:
         ("platform", recorded.environment.platform, rebuilt.environment.platform),
         ("lock", recorded.environment.lock_digest, rebuilt.environment.lock_digest),
         ("packages", _listed(recorded.environment.differences), _listed(rebuilt.environment.differences)),
+        ("arithmetic", recorded.environment.arithmetic, rebuilt.environment.arithmetic),
         ("declaration", recorded.spec_digest, rebuilt.spec_digest),
         ("features", recorded.features, rebuilt.features),
         ("data", recorded.data and recorded.data.digest, rebuilt.data and rebuilt.data.digest),

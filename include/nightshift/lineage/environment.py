@@ -11,6 +11,7 @@ from typing import Any, Self
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
+from nightshift import arithmetic
 from nightshift.errors import ReturnToSenderError
 from nightshift.files import file_digest
 
@@ -20,15 +21,24 @@ SHOWN = 10
 
 @dataclass(frozen=True)
 class Environment:
-    """Python, platform and lock, and in which packages what is installed differs from the lock."""
+    """Python, platform and lock, in which packages what is installed differs from the lock, and what calculates.
+
+    ``arithmetic`` is empty in what was recorded before it was told; ``unsettled`` if
+    it is not what every machine would take.
+    """
 
     python: str
     platform: str
     lock_digest: str
     differences: tuple[str, ...] = ()
+    arithmetic: str = ""
+    unsettled: bool = False
 
     def problems(self) -> list[str]:
         """Return why this environment could not be made again from its lock; empty if it could."""
+        return [*self._other_packages(), *self._other_arithmetic()]
+
+    def _other_packages(self) -> list[str]:
         if not self.differences:
             return []
         shown = "; ".join(self.differences[:SHOWN])
@@ -38,12 +48,22 @@ class Environment:
             "install the lock again, or make a new lock"
         ]
 
+    def _other_arithmetic(self) -> list[str]:
+        if not self.unsettled:
+            return []
+        return [
+            f"{self.arithmetic} calculates in this process, and in a rebuild {arithmetic.CHOSEN} would: other bytes. "
+            f"NumPy was imported before nightshift: import it later, or start the process with {arithmetic.ADVICE}"
+        ]
+
     def to_json(self) -> dict[str, Any]:
         return {
             "python": self.python,
             "platform": self.platform,
             "lock_digest": self.lock_digest,
             "differences": list(self.differences),
+            "arithmetic": self.arithmetic,
+            "unsettled": self.unsettled,
         }
 
     @classmethod
@@ -67,7 +87,7 @@ def read_environment(lock: Path) -> Environment:
     pins = read_pins(lock)
     if not pins:
         raise ReturnToSenderError([f"{lock} pins no package (name==version); make it again from requirements.in"])
-    installed = installed_packages()
+    installed, calculates = installed_packages(), arithmetic.running()
     return Environment(
         python=f"{platform.python_implementation()} {platform.python_version()}",
         platform=f"{sys.platform}-{platform.machine()}",
@@ -77,6 +97,8 @@ def read_environment(lock: Path) -> Environment:
             for name, version in sorted(pins.items())
             if installed.get(name) != version
         ),
+        arithmetic=calculates,
+        unsettled=not arithmetic.is_settled(calculates, arithmetic.processor_flags()),
     )
 
 

@@ -47,8 +47,9 @@ class Lineage:
                 "spec": self.spec_digest,
                 "data": self.data.digest if self.data else None,
                 "splits": self.splits,
-                # a model without a feature service has the digest it had before there were any
+                # what was recorded before there was any of it keeps its digest
                 **({"features": self.features} if self.features else {}),
+                **({"arithmetic": self.environment.arithmetic} if self.environment.arithmetic else {}),
             }
         )
 

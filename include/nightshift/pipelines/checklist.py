@@ -119,11 +119,11 @@ def _environment(evidence: Evidence) -> tuple[str, list[str]]:
         read_environment(evidence.work.settings.lock),
     )
     missing = now.problems()
-    for what in ("python", "platform", "lock_digest"):
+    for what in ("python", "platform", "lock_digest", "arithmetic"):
         before, after = getattr(began, what), getattr(now, what)
         if before != after:
             missing.append(f"{what.replace('_', ' ')} was {before} when the build began and is {after}; build again")
-    return f"{now.python}, {now.platform}, lock {now.lock_digest}", missing
+    return f"{now.python}, {now.platform}, {now.arithmetic}, lock {now.lock_digest}", missing
 
 
 def _data(evidence: Evidence) -> tuple[str, list[str]]:

@@ -13,6 +13,7 @@ from nightshift.lineage.record import Lineage
         {"code": replace(CODE, commit="0" * 40)},
         {"code": replace(CODE, changes=("modified a.py",), changes_digest="0" * 64)},
         {"environment": replace(ENVIRONMENT, lock_digest="0" * 64)},
+        {"environment": replace(ENVIRONMENT, arithmetic="openblas Nehalem, NumPy X86_V2")},
         {"environment": replace(ENVIRONMENT, python="CPython 3.12.0")},
         {"environment": replace(ENVIRONMENT, platform="darwin-arm64")},
         {"environment": replace(ENVIRONMENT, differences=("pytest 1, the lock says 2",))},
