@@ -271,7 +271,9 @@ def _reader(headers: Headers, body: bytes) -> Reader | None:
 def _failed(model: str, error: Exception) -> tuple[int, bytes, Headers]:
     """Return status, body and headers for who gets no prediction."""
     if isinstance(error, PredictionLogError | LogBusyError):
-        error = unavailable(f"the answer could not be remembered, so it is not given: {error}")
+        # where the log lies is for operators: the server's own log and ``/v1/models`` tell it
+        why = error if isinstance(error, LogBusyError) else "its log cannot be written; try again shortly"
+        error = unavailable(f"the answer could not be remembered, so it is not given: {why}")
     if not isinstance(error, RefusalError):
         log.error("a request to %s failed", model[:80], exc_info=error)
         error = RefusalError(500, FAILED)
