@@ -53,18 +53,6 @@ def variables(flags: Iterable[str]) -> dict[str, str]:
     return {"OPENBLAS_CORETYPE": CORE, "NPY_DISABLE_CPU_FEATURES": " ".join(wider)}
 
 
-def running() -> str:
-    """Return what calculates in this process: ``openblas Haswell, NumPy X86_V3``."""
-    import numpy as np
-    import scipy.linalg  # noqa: F401 - brings a library of its own
-    from threadpoolctl import threadpool_info
-
-    found = {f"{one['internal_api']} {one['architecture']}" for one in threadpool_info() if one["user_api"] == "blas"}
-    numpy = np.show_config(mode="dicts")["SIMD Extensions"]
-    widest = [*numpy["baseline"], *numpy["found"]][-1:]
-    return ", ".join([*sorted(found), f"NumPy {widest[0] if widest else 'plain'}"])
-
-
 def is_settled(calculates: str, flags: Iterable[str]) -> bool:
     """Whether what runs is what was settled; so too where nothing is.
 

@@ -35,7 +35,9 @@ def said(code: str, **variables: str) -> str:
 @needs_avx2
 @pytest.mark.parametrize("told", [{}, ELSEWHERE, {"NPY_ENABLE_CPU_FEATURES": "X86_V3"}])
 def test_what_is_asked_for_outside_does_not_decide_what_calculates(told: dict[str, str]) -> None:
-    assert said("from nightshift import arithmetic; print(arithmetic.running())", **told) == arithmetic.CHOSEN
+    asked = "from nightshift.lineage.environment import running_arithmetic as running; print(running())"
+
+    assert said(asked, **told) == arithmetic.CHOSEN
 
 
 @needs_avx2

@@ -87,7 +87,7 @@ def read_environment(lock: Path) -> Environment:
     pins = read_pins(lock)
     if not pins:
         raise ReturnToSenderError([f"{lock} pins no package (name==version); make it again from requirements.in"])
-    installed, calculates = installed_packages(), arithmetic.running()
+    installed, calculates = installed_packages(), running_arithmetic()
     return Environment(
         python=f"{platform.python_implementation()} {platform.python_version()}",
         platform=f"{sys.platform}-{platform.machine()}",
@@ -118,6 +118,17 @@ def read_pins(lock: Path) -> dict[str, str]:
         if version and (wanted.marker is None or wanted.marker.evaluate()):
             pins[canonicalize_name(wanted.name)] = version
     return pins
+
+
+def running_arithmetic() -> str:
+    """Return what calculates in this process: ``openblas Haswell, NumPy X86_V3``."""
+    import numpy as np
+    import scipy.linalg  # noqa: F401 - brings a library of its own
+    from threadpoolctl import threadpool_info
+
+    found = {f"{one['internal_api']} {one['architecture']}" for one in threadpool_info() if one["user_api"] == "blas"}
+    simd = np.show_config(mode="dicts")["SIMD Extensions"]
+    return ", ".join([*sorted(found), f"NumPy {[*simd['baseline'], *simd['found']][-1]}"])
 
 
 def installed_packages() -> dict[str, str]:
