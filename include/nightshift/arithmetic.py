@@ -4,25 +4,20 @@ OpenBLAS and NumPy look at the processor when they are loaded and take the wides
 instructions it has. A sum of products in eight lanes is rounded otherwise than one
 in four, so a profile made on a machine with AVX-512 differs in last digits from one
 made without. Releases are compared byte for byte; so the choice is made here, for
-what every x86-64 processor of the last ten years has (AVX2 and FMA, "x86-64-v3").
+what servers have had since 2015 ("x86-64-v3": AVX2, FMA and their like).
 
 Both libraries read the environment once. Nightshift must be imported before them.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
-CORE = "Haswell"
-"""What OpenBLAS calls its kernels for AVX2 and FMA."""
-CHOSEN = f"openblas {CORE}, NumPy X86_V3"
-NEEDED = frozenset({"avx2", "fma"})
-WIDER: Mapping[str, frozenset[str]] = {
-    "X86_V4": frozenset({"avx512f", "avx512cd", "avx512bw", "avx512dq", "avx512vl"}),
-    "AVX512_ICL": frozenset({"avx512_vbmi2", "avx512_bitalg", "avx512_vpopcntdq"}),
-    "AVX512_SPR": frozenset({"avx512_fp16"}),
-}
-"""What NumPy calls the sets of instructions beyond those, and the processor's flags that tell each."""
-ADVICE = f"OPENBLAS_CORETYPE={CORE} and NPY_DISABLE_CPU_FEATURES='X86_V4 AVX512_ICL'"
+CORE, WIDEST = "Haswell", "X86_V3"
+"""What OpenBLAS and NumPy call the kernels for them."""
+CHOSEN = f"openblas {CORE}, NumPy {WIDEST}"
+NEEDED = frozenset({"avx2", "fma", "bmi1", "bmi2", "abm", "f16c", "movbe"})
+VARIABLES = {"OPENBLAS_CORETYPE": CORE, "NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512_ICL AVX512_SPR"}
+"""What settles it; NumPy passes over what the processor does not have."""
 
 
 def processor_flags(told: Path = Path("/proc/cpuinfo")) -> frozenset[str]:
@@ -36,29 +31,43 @@ def processor_flags(told: Path = Path("/proc/cpuinfo")) -> frozenset[str]:
 
 
 def variables(flags: Iterable[str]) -> dict[str, str]:
-    """Return the environment that settles it; empty for a processor without AVX2 and FMA, which takes what it has.
+    """Return the environment that settles it; empty for a processor that lacks any, which takes what it has.
 
-    Examples
-    --------
     >>> variables(["sse2", "avx2", "fma"])
-    {'OPENBLAS_CORETYPE': 'Haswell', 'NPY_DISABLE_CPU_FEATURES': ''}
-    >>> variables(["sse2"])
     {}
+    >>> variables(NEEDED)["OPENBLAS_CORETYPE"]
+    'Haswell'
     """
-    has = frozenset(flags)
-    if not has >= NEEDED:
-        return {}
-    # NumPy complains of a name that the processor does not have
-    wider = [name for name, told in WIDER.items() if has >= told]
-    return {"OPENBLAS_CORETYPE": CORE, "NPY_DISABLE_CPU_FEATURES": " ".join(wider)}
+    return dict(VARIABLES) if frozenset(flags) >= NEEDED else {}
 
 
-def is_settled(calculates: str, flags: Iterable[str]) -> bool:
-    """Whether what runs is what was settled; so too where nothing is.
+def complaint(calculates: str, *, flags: Iterable[str], tunables: str = "") -> str:
+    """Return why another process would calculate otherwise than this one; empty if it would not.
+
+    Parameters
+    ----------
+    calculates
+        What runs here, told beginning with :data:`CHOSEN` where it is that.
+    flags
+        What the processor can.
+    tunables
+        The C library's own settings, ``GLIBC_TUNABLES``: they choose the instructions of ``log`` and ``exp``.
 
     Examples
     --------
-    >>> is_settled("openblas SkylakeX, NumPy X86_V3", ["avx2", "fma"])
-    False
+    >>> complaint(CHOSEN + ", glibc 2.36", flags=NEEDED)
+    ''
+    >>> complaint("openblas SkylakeX, NumPy X86_V3, glibc 2.36", flags=NEEDED)[:44]
+    'openblas SkylakeX, NumPy X86_V3, glibc 2.36 '
     """
-    return not variables(flags) or calculates == CHOSEN
+    if "hwcaps" in tunables:
+        return (
+            f"GLIBC_TUNABLES is {tunables!r}, which a rebuild would not have: other bytes. Start the process without it"
+        )
+    if not variables(flags) or calculates.startswith(CHOSEN):
+        return ""
+    advice = " ".join(f"{name}='{value}'" for name, value in VARIABLES.items())
+    return (
+        f"{calculates} calculates in this process, and in a rebuild {CHOSEN} would: other bytes. NumPy was imported "
+        f"before nightshift: import it later, or start the process with {advice}"
+    )

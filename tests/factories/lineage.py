@@ -113,7 +113,10 @@ def an_object_server(folder: Path) -> Iterator[str]:
 
 CODE = CodeVersion(commit="c" * 40, branch="main")
 ENVIRONMENT = Environment(
-    python="CPython 3.11.7", platform="linux-x86_64", lock_digest="e" * 64, arithmetic="openblas Haswell, NumPy X86_V3"
+    python="CPython 3.11.7",
+    platform="linux-x86_64",
+    lock_digest="e" * 64,
+    arithmetic="openblas Haswell, NumPy X86_V3, glibc 2.36",
 )
 DATA = DatasetVersion("registry.git", "d" * 40, "model", "f" * 32 + ".dir", files=3, bytes=99)
 

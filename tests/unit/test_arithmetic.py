@@ -1,15 +1,18 @@
 """The same numbers on every machine: which instructions calculate does not depend on who is asked to."""
 
 import os
+import platform
+import re
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
 import nightshift
-from nightshift import arithmetic
-from nightshift.arithmetic import NEEDED, WIDER, is_settled, processor_flags, variables
+from nightshift.arithmetic import CHOSEN, NEEDED, complaint, processor_flags, variables
+from nightshift.lineage.environment import running_arithmetic
 
 FLAGS = processor_flags()
 ELSEWHERE = {"OPENBLAS_CORETYPE": "Nehalem", "NPY_DISABLE_CPU_FEATURES": "X86_V3"}
@@ -37,7 +40,7 @@ def said(code: str, **variables: str) -> str:
 def test_what_is_asked_for_outside_does_not_decide_what_calculates(told: dict[str, str]) -> None:
     asked = "from nightshift.lineage.environment import running_arithmetic as running; print(running())"
 
-    assert said(asked, **told) == arithmetic.CHOSEN
+    assert said(asked, **told) == f"{CHOSEN}, {' '.join(platform.libc_ver())}"
 
 
 @needs_avx2
@@ -47,34 +50,54 @@ def test_numbers_are_the_same_bytes_where_other_instructions_are_asked_for() -> 
     assert said(f"import nightshift; {A_PRODUCT}") == said(f"import nightshift; {A_PRODUCT}", **ELSEWHERE)
 
 
+def problems_of(lock: Path, *, first: str = "", **variables: str) -> str:
+    """Return what a new process that imports ``first`` before Nightshift has against its environment."""
+    lock.write_text(f"numpy=={version('numpy')}\n")
+    code = (
+        f"{first}\nimport nightshift; from pathlib import Path; "
+        "from nightshift.lineage.environment import read_environment; "
+        f"print(*read_environment(Path({str(lock)!r})).problems())"
+    )
+    return said(code, **variables)
+
+
 @needs_avx2
 def test_numpy_before_nightshift_is_no_environment_to_build_in(tmp_path: Path) -> None:
-    lock = tmp_path / "requirements.txt"
-    lock.write_text("numpy==1\n")
-    code = (
-        "import numpy, scipy.linalg, nightshift; from pathlib import Path; "
-        "from nightshift.lineage.environment import read_environment; "
-        f"print(read_environment(Path({str(lock)!r})).problems()[-1])"
-    )
-
-    problem = said(code, **ELSEWHERE)
+    problem = problems_of(tmp_path / "lock", first="import numpy, scipy.linalg", **ELSEWHERE)
 
     assert problem.startswith("openblas Nehalem, NumPy ")
-    assert f"calculates in this process, and in a rebuild {arithmetic.CHOSEN} would" in problem
+    assert f"calculates in this process, and in a rebuild {CHOSEN} would" in problem
     assert "imported before nightshift" in problem
 
 
-def test_only_what_the_processor_has_is_switched_off() -> None:
-    plain, wide = NEEDED, NEEDED | WIDER["X86_V4"]
+@needs_avx2
+def test_what_the_complaint_advises_helps(tmp_path: Path) -> None:
+    problem = problems_of(tmp_path / "lock", first="import numpy", **ELSEWHERE)
+    advised = dict(re.findall(r"([A-Z_]+)='([^']*)'", problem))
 
-    assert variables(plain)["NPY_DISABLE_CPU_FEATURES"] == ""
-    assert variables(wide)["NPY_DISABLE_CPU_FEATURES"] == "X86_V4"
-    assert variables(wide | WIDER["AVX512_ICL"])["NPY_DISABLE_CPU_FEATURES"] == "X86_V4 AVX512_ICL"
+    assert advised == variables(FLAGS)
+    assert problems_of(tmp_path / "lock", first="import numpy, scipy.linalg", **advised) == ""
 
 
-def test_a_processor_without_them_takes_what_it_has() -> None:
-    assert variables(frozenset({"sse2", "fma"})) == {}
-    assert is_settled("openblas Nehalem, NumPy X86_V2", frozenset({"sse2"}))
+def test_a_c_library_that_was_told_what_to_use_is_no_environment_to_build_in(tmp_path: Path) -> None:
+    problem = problems_of(tmp_path / "lock", GLIBC_TUNABLES="glibc.cpu.hwcaps=-AVX2,-FMA")
+
+    assert problem.startswith("GLIBC_TUNABLES is 'glibc.cpu.hwcaps=-AVX2,-FMA'")
+
+
+def test_a_processor_that_lacks_any_takes_what_it_has() -> None:
+    assert all(variables(NEEDED - {flag}) == {} for flag in NEEDED)
+    assert variables(NEEDED | {"avx512f"}) == variables(NEEDED) != {}
+    assert complaint("openblas Nehalem, NumPy X86_V2, glibc 2.36", flags={"sse2"}) == ""
+
+
+def test_blas_that_does_not_tell_its_kernels_is_not_what_was_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("threadpoolctl.threadpool_info", lambda: [{"user_api": "blas", "internal_api": "mkl"}])
+
+    calculates = running_arithmetic()
+
+    assert calculates.startswith("mkl of its own choice, NumPy ")
+    assert "calculates in this process" in complaint(calculates, flags=NEEDED)
 
 
 def test_the_flags_are_of_the_first_processor_that_tells_them(tmp_path: Path) -> None:

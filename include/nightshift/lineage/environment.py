@@ -1,9 +1,10 @@
 """Which environment: the running Python and packages, against the lock they should come from."""
 
+import os
 import platform
 import re
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any, Self
@@ -23,8 +24,8 @@ SHOWN = 10
 class Environment:
     """Python, platform and lock, in which packages what is installed differs from the lock, and what calculates.
 
-    ``arithmetic`` is empty in what was recorded before it was told; ``unsettled`` if
-    it is not what every machine would take.
+    ``arithmetic`` is empty in what was recorded before it was told; ``unsettled`` says
+    why another machine would calculate otherwise, and is empty if it would not.
     """
 
     python: str
@@ -32,11 +33,11 @@ class Environment:
     lock_digest: str
     differences: tuple[str, ...] = ()
     arithmetic: str = ""
-    unsettled: bool = False
+    unsettled: str = ""
 
     def problems(self) -> list[str]:
         """Return why this environment could not be made again from its lock; empty if it could."""
-        return [*self._other_packages(), *self._other_arithmetic()]
+        return [*self._other_packages(), *([self.unsettled] if self.unsettled else [])]
 
     def _other_packages(self) -> list[str]:
         if not self.differences:
@@ -46,14 +47,6 @@ class Environment:
         return [
             f"the environment differs from the lock in {len(self.differences)} packages: {shown}{more}; "
             "install the lock again, or make a new lock"
-        ]
-
-    def _other_arithmetic(self) -> list[str]:
-        if not self.unsettled:
-            return []
-        return [
-            f"{self.arithmetic} calculates in this process, and in a rebuild {arithmetic.CHOSEN} would: other bytes. "
-            f"NumPy was imported before nightshift: import it later, or start the process with {arithmetic.ADVICE}"
         ]
 
     def to_json(self) -> dict[str, Any]:
@@ -68,7 +61,9 @@ class Environment:
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> Self:
-        return cls(**{**content, "differences": tuple(content["differences"])})
+        """Return what was recorded; what a later version recorded besides is passed over."""
+        known = {field.name: content[field.name] for field in fields(cls) if field.name in content}
+        return cls(**{**known, "differences": tuple(content["differences"])})
 
 
 def read_environment(lock: Path) -> Environment:
@@ -98,7 +93,9 @@ def read_environment(lock: Path) -> Environment:
             if installed.get(name) != version
         ),
         arithmetic=calculates,
-        unsettled=not arithmetic.is_settled(calculates, arithmetic.processor_flags()),
+        unsettled=arithmetic.complaint(
+            calculates, flags=arithmetic.processor_flags(), tunables=os.environ.get("GLIBC_TUNABLES", "")
+        ),
     )
 
 
@@ -121,14 +118,16 @@ def read_pins(lock: Path) -> dict[str, str]:
 
 
 def running_arithmetic() -> str:
-    """Return what calculates in this process: ``openblas Haswell, NumPy X86_V3``."""
+    """Return what calculates in this process: ``openblas Haswell, NumPy X86_V3, glibc 2.36``."""
     import numpy as np
     import scipy.linalg  # noqa: F401 - brings a library of its own
     from threadpoolctl import threadpool_info
 
-    found = {f"{one['internal_api']} {one['architecture']}" for one in threadpool_info() if one["user_api"] == "blas"}
+    loaded = [one for one in threadpool_info() if one["user_api"] == "blas"]
+    found = {f"{one['internal_api']} {one.get('architecture', 'of its own choice')}" for one in loaded}
     simd = np.show_config(mode="dicts")["SIMD Extensions"]
-    return ", ".join([*sorted(found), f"NumPy {[*simd['baseline'], *simd['found']][-1]}"])
+    c_library = " ".join(platform.libc_ver()).strip() or "another C library"
+    return ", ".join([*sorted(found), f"NumPy {[*simd['baseline'], *simd['found']][-1]}", c_library])
 
 
 def installed_packages() -> dict[str, str]:

@@ -90,6 +90,7 @@ def test_other_columns_are_named() -> None:
         ("platform", {"environment": {"platform": "plan9-mips"}}),
         ("lock", {"environment": {"lock_digest": "d" * 64}}),
         ("packages", {"environment": {"differences": ("pandas 2.0.0, the lock says 2.3.3",)}}),
+        ("arithmetic", {"environment": {"arithmetic": "openblas Nehalem, NumPy X86_V2, glibc 2.36"}}),
         ("data", {"data": {"digest": "e" * 32 + ".dir"}}),
     ],
 )

@@ -76,3 +76,17 @@ def test_a_record_comes_back_from_json_as_it_was(tmp_path: Path) -> None:
     environment = read_environment(a_lock(tmp_path, "pytest==0.1"))
 
     assert Environment.from_json(environment.to_json()) == environment
+
+
+def test_what_a_later_version_records_besides_is_passed_over() -> None:
+    environment = Environment("CPython 3.11.7", "linux-x86_64", "e" * 64, arithmetic="openblas Haswell, NumPy X86_V3")
+
+    assert Environment.from_json({**environment.to_json(), "moon": "full"}) == environment
+
+
+def test_what_was_recorded_before_arithmetic_was_is_read() -> None:
+    told = {"python": "CPython 3.11.7", "platform": "linux-x86_64", "lock_digest": "e" * 64, "differences": []}
+
+    environment = Environment.from_json(told)
+
+    assert (environment.arithmetic, environment.problems()) == ("", [])

@@ -118,6 +118,12 @@ def edit_lock(_: Path, project: Path) -> None:
     lock.write_text(lock.read_text().replace("xgboost==", "xgboost==0.", 1))
 
 
+def begin_elsewhere(run: Path, _: Path) -> None:
+    versions = read_json(run / "versions.json")
+    versions["environment"]["arithmetic"] = "openblas Nehalem, NumPy X86_V2, glibc 2.36"
+    write_json(run / "versions.json", versions)
+
+
 def change_a_cell(run: Path, _: Path) -> None:
     rows = pd.read_parquet(run / "splits" / "test.parquet")
     column = next(name for name in rows if pd.api.types.is_float_dtype(rows[name]))
@@ -147,6 +153,7 @@ def drop_the_intervals(run: Path, _: Path) -> None:
         (edit_code, "code versioned", "differs from commit"),
         (commit_code, "code versioned", "let no one change it while it builds"),
         (edit_lock, "environment equals the lock", "xgboost"),
+        (begin_elsewhere, "environment equals the lock", "arithmetic was openblas Nehalem, NumPy X86_V2"),
         (edit("assembled.json", digest="0.dir"), "data versioned and hashed again", "was made from data 0.dir"),
         (forget_the_registry, "exact data version recorded", ""),
         (change_a_cell, "splits pinned", "test.parquet: its rows have digest"),
