@@ -50,9 +50,9 @@ def why(
 
 @app.command()
 def history(model: Model, as_json: AsJson = False) -> None:
-    """Tell which version answered when, by whose decision, and what a rebuild said of it."""
+    """Tell which version was champion when, by whose decision, what a rebuild said of it, and what was pinned."""
     from nightshift.pipelines.history import reigns, stray
-    from nightshift.predictions.pinned import pinned_in
+    from nightshift.predictions.pinned import pinned_in, pins
     from nightshift.registry import ModelRegistry
 
     ledger, spec = _open(model)
@@ -63,24 +63,29 @@ def history(model: Model, as_json: AsJson = False) -> None:
         moved = stray(entries, champion.version if champion else None)
     except UnavailableError as error:
         moved = f"whether the alias agrees is not known: {error}"
-    pinned = pinned_in(settings.predictions / spec.name)
+    folder = settings.predictions / spec.name
+    pinned, once = pinned_in(folder), pins(folder)
     if as_json:
         champions = [reign.to_json() for reign in told]
         content = {
             "model": spec.name,
             "champions": champions,
             "pinned": pinned.to_json() if pinned else None,
+            "pins": [one.to_json() for one in once],
             "warning": moved,
         }
         print_json(content)
         return
     for reign in told:
         since = f"{reign.since:%Y-%m-%d %H:%M}" if reign.since else "some time"
-        until = f"{reign.until:%Y-%m-%d %H:%M}" if reign.until else "now"
-        OUT.print(f"version {reign.version}  {since} to {until} UTC  by {reign.by}: {reign.reason}")
+        until = f"{reign.until:%Y-%m-%d %H:%M} UTC" if reign.until else "now"
+        OUT.print(f"version {reign.version}  {since} to {until}  by {reign.by}: {reign.reason}")
         OUT.print(f"    after {reign.before or 'none'}, from {reign.run}; rebuilt: {reign.certificate or 'not yet'}")
     if not told:
         OUT.print(f"{spec.name} has never had a champion; build it")
+    for one in once:
+        if one.until:
+            OUT.print(one.sentence)
     if pinned:
         OUT.print(pinned.sentence)
     if moved:

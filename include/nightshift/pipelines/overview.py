@@ -6,7 +6,7 @@ from typing import Any
 from nightshift.errors import RegistryUnavailableError
 from nightshift.ledger import Kind, Ledger
 from nightshift.pipelines.standing import blocks, pause_words
-from nightshift.predictions.pinned import pinned_in
+from nightshift.predictions.pinned import Pinned, pinned_in
 from nightshift.registry import ModelRegistry
 from nightshift.settings import Settings
 from nightshift.spec import declared_names
@@ -20,7 +20,7 @@ class Overview:
     ``versions`` is none, for nobody knows how many there are.
     ``blocked`` counts the windows whose days wait for a person; ``paused`` says
     since when and by whom builds promote nothing, none if they do. ``pinned`` is
-    the version that answers in the champion's stead, none if the champion does.
+    what answers in the champion's stead, by whom and why; none if the champion does.
     """
 
     name: str
@@ -31,10 +31,10 @@ class Overview:
     last_verdict: str | None
     last_decision: str | None
     paused: str | None
-    pinned: str | None
+    pinned: Pinned | None
 
     def to_json(self) -> dict[str, Any]:
-        return dict(self.__dict__)
+        return {**self.__dict__, "pinned": self.pinned.to_json() if self.pinned else None}
 
 
 def overviews(settings: Settings) -> list[Overview]:
@@ -58,7 +58,7 @@ def _overview(name: str, ledger: Ledger, registry: ModelRegistry, settings: Sett
         last_verdict=last["verdict"]["status"] if last else None,
         last_decision=last["decision"]["sentence"] if last else None,
         paused=pause_words(ledger.entries(name)),
-        pinned=pinned.version if pinned else None,
+        pinned=pinned,
     )
 
 

@@ -1,13 +1,15 @@
-"""Which version serving was told to answer with, whoever is champion: a note beside the log, for all who read that."""
+"""Which version serving is or was told to answer with, whoever is champion: notes beside the log, for all who read."""
 
-from dataclasses import dataclass
+import json
+import os
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
 from nightshift.files import read_json, write_json
 
-NOTE = "pinned.json"
+NOTE, BOOK = "pinned.json", "pins.jsonl"
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,28 @@ class Pinned:
         return cls(told["version"], told["by"], told["reason"], datetime.fromisoformat(told["at"]))
 
 
+@dataclass(frozen=True)
+class PinnedOnce:
+    """A pin from its beginning to its end; neither ``until`` nor ``ended_by`` while it lasts."""
+
+    pinned: Pinned
+    until: datetime | None = None
+    ended_by: str | None = None
+
+    @property
+    def sentence(self) -> str:
+        one = self.pinned
+        end = (
+            f"to {self.until.astimezone(UTC):%Y-%m-%d %H:%M} UTC, ended by {self.ended_by}" if self.until else "to now"
+        )
+        since = f"{one.at.astimezone(UTC):%Y-%m-%d %H:%M} {end}"
+        return f"version {one.version} was pinned from {since}: by {one.by}, because {one.reason}"
+
+    def to_json(self) -> dict[str, Any]:
+        until = self.until.isoformat() if self.until else None
+        return {**self.pinned.to_json(), "until": until, "ended_by": self.ended_by}
+
+
 def note(folder: Path, pinned: Pinned | None) -> None:
     """Leave word in a model's log folder that a version is pinned, or that none is any more.
 
@@ -60,3 +84,40 @@ def pinned_in(folder: Path) -> Pinned | None:
         return Pinned.from_json(read_json(folder / NOTE))
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def write_down(folder: Path, what: Pinned | None, *, by: str, at: datetime) -> None:
+    """Add to a model's book of pins that a version was pinned, or that the one before was ended ``by`` somebody.
+
+    Raises
+    ------
+    OSError
+        If that cannot be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    line = {"at": at.isoformat(), "by": by, "pinned": what.to_json() if what else None}
+    with (folder / BOOK).open("ab") as book:
+        book.write(json.dumps(line).encode() + b"\n")
+        book.flush()
+        os.fsync(book.fileno())
+
+
+def pins(folder: Path) -> list[PinnedOnce]:
+    """Return all pins of a model's book, oldest first; empty without one. A line that was cut is passed over."""
+    found: list[PinnedOnce] = []
+    try:
+        lines = (folder / BOOK).read_bytes().splitlines()
+    except OSError:
+        return found
+    for line in lines:
+        try:
+            told = json.loads(line)
+            at, by = datetime.fromisoformat(told["at"]), told["by"]
+            pinned = Pinned.from_json(told["pinned"]) if told["pinned"] else None
+        except (ValueError, KeyError, TypeError):
+            continue
+        if found and found[-1].until is None:
+            found[-1] = replace(found[-1], until=at, ended_by=by)
+        if pinned:
+            found.append(PinnedOnce(pinned))
+    return found

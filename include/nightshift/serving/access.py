@@ -8,6 +8,7 @@ A file of keys has one line for each, and lines that begin with ``#``::
 import hashlib
 import hmac
 import ipaddress
+import os
 import re
 import secrets
 import time
@@ -96,7 +97,7 @@ class Access:
             raise SettingsError(f"NIGHTSHIFT_SERVING_KEYS is {path}, which cannot be read: {error}") from None
         keys = [_key(line, f"{path}:{number}") for number, line in enumerate(lines, start=1) if _says_something(line)]
         if not keys:
-            raise SettingsError(f"{path} holds no key; make one with nightshift.serving.access.new_key")
+            raise SettingsError(f"{path} holds no key; make one: nightshift key NAME --role predict --file {path}")
         return cls(tuple(keys))
 
     def check(self, headers: Headers, *roles: Role) -> Key:
@@ -156,8 +157,13 @@ def _check_is_meant(host: bytes | None) -> None:
         )
 
 
-def new_key(name: str, *roles: Role, per_second: float | None = None) -> tuple[str, str]:
+def new_key(name: str, *roles: str, per_second: float | None = None) -> tuple[str, str]:
     """Return a fresh secret, and the line for the file of keys, from which it cannot be read.
+
+    Raises
+    ------
+    SettingsError
+        If the name or a role cannot be.
 
     >>> secret, line = new_key("replay", Role.PREDICT)
     >>> len(secret), line.split()[:2]
@@ -165,13 +171,33 @@ def new_key(name: str, *roles: Role, per_second: float | None = None) -> tuple[s
     """
     secret = secrets.token_urlsafe(32)
     digest = hashlib.sha256(secret.encode()).hexdigest()
-    return secret, f"{name} {','.join(roles)} {digest}" + (f" {per_second:g}" if per_second else "")
+    line = f"{name} {','.join(roles)} {digest}" + (f" {per_second:f}".rstrip("0").rstrip(".") if per_second else "")
+    _key(line, repr(name))
+    return secret, line
+
+
+def add_key(file: Path, line: str) -> None:
+    """Add a line to a file of keys, which nobody but its owner can read if it is new.
+
+    Raises
+    ------
+    SettingsError
+        If it cannot be written.
+    """
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with os.fdopen(os.open(file, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600), "r+b") as keys:
+            whole = keys.read()
+            keys.write((b"" if not whole or whole.endswith(b"\n") else b"\n") + line.encode() + b"\n")
+    except OSError as error:
+        raise SettingsError(f"{file} cannot be written: {error.strerror or error}") from None
 
 
 def _key(line: str, where: str) -> Key:
     match = LINE.fullmatch(line.strip())
     if not match:
-        raise SettingsError(f"{where}: is no key; expected: name role[,role] sha256-of-the-key [requests a second]")
+        form = "name role[,role] sha256-of-the-key [requests a second], the name of letters, digits and . _ @ -"
+        raise SettingsError(f"{where}: is no key; expected: {form}")
     unknown = sorted(set(match["roles"].split(",")) - set(Role))
     if unknown:
         raise SettingsError(f"{where}: {unknown[0]!r} is no role; known are {', '.join(Role)}")

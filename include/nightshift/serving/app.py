@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 from nightshift.predictions.commit import GroupCommit
 from nightshift.predictions.segments import SegmentWriter, writer_name
 from nightshift.registry import ModelRegistry
-from nightshift.serving.access import Access
+from nightshift.serving.access import Access, Role
 from nightshift.serving.alarm import Alarm
 from nightshift.serving.answers import RefusalError
 from nightshift.serving.endpoints import add_endpoints
@@ -100,9 +100,10 @@ class App:
             docs_url=None,  # FastAPI's own page is blank without the internet, and both are open to all
             redoc_url=None,
             openapi_url=None,
+            redirect_slashes=False,  # a redirect would lead to whatever host was asked for
         )
         api.add_exception_handler(RefusalError, _refuse)
-        api.add_exception_handler(RequestValidationError, _refuse_form)
+        api.add_exception_handler(RequestValidationError, self._refuse_form)
         api.add_exception_handler(HTTPException, _refuse_route)
         add_endpoints(
             api,
@@ -113,6 +114,14 @@ class App:
             troubles=self._troubles,
         )
         return api
+
+    async def _refuse_form(self, request: Request, wrong: Any) -> Response:
+        """Say what is wrong with a body, to whom may send one: FastAPI reads it before anybody is asked for a key."""
+        try:
+            self.access.check(dict(request.headers.raw), Role.ADMIN)
+        except RefusalError as refusal:
+            return await _refuse(request, refusal)
+        return await _refuse(request, RefusalError(422, "; ".join(map(_form_words, wrong.errors()))[:500]))
 
     @asynccontextmanager
     async def _live(self, _api: FastAPI) -> AsyncIterator[None]:
@@ -131,6 +140,7 @@ class App:
             await self._predict.close()
             for written in list(self._logs.values()):
                 await written.close()
+            log.info("stopped; what was answered is in the log")
 
     def _warm(self) -> None:
         for live in self.champions.all():
@@ -205,7 +215,6 @@ def serve(settings: Settings, *, host: str, port: int, package: Path | None = No
     guard = f"{len(app.access.keys)} keys" if app.access.keys else "no keys"
     log.info("serving on http://%s:%d, %s, shadow %g", host, port, guard, settings.serving_shadow)
     run(app, host=host, port=port)
-    log.info("stopped; what was answered is in the log")
 
 
 async def _refuse(_request: Request, refusal: Any) -> Response:
@@ -220,6 +229,11 @@ async def _refuse_route(request: Request, wrong: Any) -> Response:
     return Response(refusal.body, wrong.status_code, headers=wrong.headers, media_type="application/json")
 
 
-async def _refuse_form(_request: Request, wrong: Any) -> Response:
-    found = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in wrong.errors())
-    return Response(RefusalError(422, found[:500]).body, status_code=422, media_type="application/json")
+def _form_words(one: dict[str, Any]) -> str:
+    """Say in a word what is wrong with one field of a form.
+
+    >>> _form_words({"type": "missing", "loc": ("body", "reason"), "msg": "Field required", "input": {}})
+    'reason is missing'
+    """
+    name = ".".join(map(str, one["loc"][1:])) or "the body"
+    return f"{name} is missing" if one["type"] == "missing" else f"{name}: {one['msg']}"

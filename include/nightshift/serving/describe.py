@@ -32,8 +32,9 @@ class PredictRequest(BaseModel):
     """One of the three: one row, up to 10,000 rows, or as many entities; each an object of named fields.
 
     A row holds the model's columns, which GET /v1/models/{model} tells, and may
-    hold its key and its time, ISO 8601 with an offset. An entity holds by what
-    the model's features are looked up and computed.
+    hold its key and its time, ISO 8601 with an offset. An entity holds the keys
+    by which the model's features are looked up and what they are computed from:
+    what GET /v1/models/{model} names under ``entity``.
     """
 
     model_config = ConfigDict(
@@ -95,12 +96,16 @@ class Refusal(BaseModel):
 
 
 class Pin(BaseModel):
-    """Which version is to answer."""
+    """Which version is to answer, and why."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid",
+        str_strip_whitespace=True,
+        json_schema_extra={"examples": [{"version": "3", "reason": "version 4 takes every hub for unknown"}]},
+    )
 
-    version: str = Field(pattern=r"^[0-9]{1,9}$", examples=["3"])
-    reason: str = Field(min_length=1, max_length=200, examples=["version 4 takes every hub for unknown"])
+    version: str = Field(pattern=r"^[0-9]{1,9}$")
+    reason: str = Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]+$")
 
 
 MEANINGS = {

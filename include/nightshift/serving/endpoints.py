@@ -135,9 +135,11 @@ def _add_administration(api: FastAPI, champions: Champions, access: Access, load
 
     @api.put("/v1/models/{model}/pin", summary="Let one version answer, whoever is champion", **told)
     async def pin(model: ModelName, body: Pin, caller: Annotated[Key, admin]) -> dict[str, Any]:
-        _found(champions, model)
         if loader is None:
+            _found(champions, model)
             raise RefusalError(409, "one package is served, without a registry; there is nothing to pin")
+        if model not in loader.names():
+            _found(champions, model)
         try:
             await loader.pin(model, Pinned(body.version, caller.name, body.reason, datetime.now(UTC)))
         except UnavailableError as error:
@@ -148,8 +150,7 @@ def _add_administration(api: FastAPI, champions: Champions, access: Access, load
 
     @api.delete("/v1/models/{model}/pin", summary="Follow the champion again", **told)
     async def unpin(model: ModelName, caller: Annotated[Key, admin]) -> dict[str, Any]:
-        _found(champions, model)
-        if loader is not None:
+        if loader is not None and model in loader.names():
             await loader.unpin(model, by=caller.name)
             await loader.look(model)
         return _in_short(champions, _found(champions, model))
@@ -190,5 +191,6 @@ def _in_full(champions: Champions, live: Live) -> dict[str, Any]:
         "time": live.columns.time,
         "classes": list(live.columns.classes),
         "columns": live.columns.kinds,
+        "entity": live.lookup.needed,
         "contract": live.package.contract,
     }

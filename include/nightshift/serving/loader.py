@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from nightshift.errors import NightshiftError, UnavailableError
 from nightshift.files import read_json, write_json
 from nightshift.model.package import ModelPackage, open_package
-from nightshift.predictions.pinned import Pinned, note
+from nightshift.predictions.pinned import Pinned, note, pinned_in, write_down
 from nightshift.predictions.record import Columns
 from nightshift.profile.contract import Contract
 from nightshift.serving.lookup import NO_STORE, AnyLookup, open_lookup
@@ -132,21 +132,33 @@ class Loader:
         self._on_trouble = on_trouble
         self._registry = registry
         self._busy = asyncio.Lock()
+        self._owed: dict[str, Pinned] = {}
+        """Pins of an earlier run whose version could not be opened yet, by model; nobody else answers meanwhile."""
 
     def open_remembered(self) -> None:
         """Put the champions this machine served last: their verified copies need no registry."""
         for name in self.names():
+            pinned: Pinned | None = None
             try:
                 last = read_json(self._memory(name))
                 pinned = Pinned.from_json(last["pinned"]) if last["pinned"] else None
                 live = open_live(Path(last["folder"]), version=last["version"], pinned=pinned, settings=self._settings)
                 self._champions.put(live)
-            except FileNotFoundError:
-                continue
-                if pinned:
-                    log.warning("%s: %s", name, pinned.sentence)
+            except FileNotFoundError as error:
+                if pinned is None:
+                    continue
+                self._owe(name, pinned, error)
             except (NightshiftError, OSError, ValueError, KeyError, TypeError) as error:
                 log.warning("the remembered champion of %s cannot be used: %s", name, error)
+                self._owe(name, pinned or pinned_in(self._settings.predictions / name), error)
+            if pinned:
+                log.warning("%s: %s", name, pinned.sentence)
+
+    def _owe(self, name: str, pinned: Pinned | None, error: Exception) -> None:
+        """Let nobody answer in the place of a pinned version that is not to be had here: it is fetched again."""
+        if pinned is not None:
+            self._owed[name] = pinned
+            self._champions.troubles[name] = f"version {pinned.version} is pinned and cannot be opened: {error}"
 
     async def follow(self) -> None:
         """Look for new champions for ever."""
@@ -169,12 +181,18 @@ class Loader:
         now = self._champions.get(name)
         if now is not None and now.pinned:
             return
+        owed = self._owed.get(name)
         try:
-            live = await asyncio.to_thread(self._newer, name)
+            live = (
+                await asyncio.to_thread(self._open_pinned, name, owed)
+                if owed
+                else await asyncio.to_thread(self._newer, name)
+            )
         except Exception as error:  # whatever a new champion brings, the old one goes on answering
             await self._note(name, error)
         else:
             self._champions.troubles.pop(name, None)
+            self._owed.pop(name, None)
             if live is not None:
                 self._swap(live)
 
@@ -187,21 +205,25 @@ class Loader:
             If it cannot be fetched, verified or opened; what answered before goes on.
         """
         async with self._busy:
-            folder = await asyncio.to_thread(self._registry.fetch, model, pinned.version)
-            self._swap(
-                await asyncio.to_thread(
-                    open_live, folder, version=pinned.version, pinned=pinned, settings=self._settings
-                )
-            )
+            self._swap(await asyncio.to_thread(self._open_pinned, model, pinned))
             self._champions.troubles.pop(model, None)
+            self._owed.pop(model, None)
+            self._write_down(model, pinned, by=pinned.by)
 
     async def unpin(self, model: str, *, by: str) -> None:
         """Follow the champion again, from the next look on."""
         async with self._busy:
-            live = self._champions.get(model)
-            if live is not None and live.pinned:
-                log.info("%s: version %s is pinned no more, says %s", model, live.version, by)
-                self._swap(replace(live, pinned=None))
+            live, owed = self._champions.get(model), self._owed.pop(model, None)
+            pinned = owed or (live.pinned if live else None)
+            if pinned is None:
+                return
+            log.info("%s: version %s is pinned no more, says %s", model, pinned.version, by)
+            self._write_down(model, None, by=by)
+            if live is not None:
+                self._swap(replace(live, pinned=None), ends_pin=True)
+            else:
+                self._champions.troubles.pop(model, None)
+                self._forget(model)
 
     async def _look_for_challenger(self, name: str) -> None:
         """Keep the newest release that came after the one that answers; one that cannot be opened is none."""
@@ -221,6 +243,10 @@ class Loader:
         except Exception as error:  # whatever it brings, nobody waits for it
             log.warning("no challenger of %s: %s", name, error)
 
+    def _open_pinned(self, name: str, pinned: Pinned) -> Live:
+        folder = self._registry.fetch(name, pinned.version)
+        return open_live(folder, version=pinned.version, pinned=pinned, settings=self._settings)
+
     def _newer(self, name: str) -> Live | None:
         """Return the registry's champion opened, or none if it answers already."""
         release = self._registry.champion(name)
@@ -231,15 +257,40 @@ class Loader:
         live.package.warm()  # so that no caller with many rows waits for it
         return live
 
-    def _swap(self, live: Live) -> None:
+    def _write_down(self, model: str, pinned: Pinned | None, *, by: str) -> None:
+        try:
+            write_down(self._settings.predictions / model, pinned, by=by, at=datetime.now(UTC))
+        except OSError as error:
+            log.error("%s: nobody will know later what was pinned when: %s", model, error)
+
+    def _swap(self, live: Live, *, ends_pin: bool = False) -> None:
         before = self._champions.get(live.model)
         self._champions.put(live)
         was, challenger = before.version if before else "none", self._champions.challengers.get(live.model)
         if challenger is not None and not _is_newer(challenger.version, live.version):
             del self._champions.challengers[live.model]  # nobody is held beside himself
-        log.info("%s: version %s answers now, before %s", live.model, live.version, was)
+        if was != live.version:
+            log.info("%s: version %s answers now; before it: %s", live.model, live.version, was)
         if live.pinned:
             log.warning("%s: %s", live.model, live.pinned.sentence)
+        if live.pinned or ends_pin or not self._another_pinned(live.model):
+            self._remember(live)
+
+    def _another_pinned(self, model: str) -> bool:
+        """Whether another server on this state folder was told to pin a version: it is not ours to forget."""
+        try:
+            return bool(read_json(self._memory(model))["pinned"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return False
+
+    def _forget(self, model: str) -> None:
+        try:
+            self._memory(model).unlink(missing_ok=True)
+            note(self._settings.predictions / model, None)
+        except OSError as error:
+            log.error("%s: a restart will take the pin for one that lasts: %s", model, error)
+
+    def _remember(self, live: Live) -> None:
         pinned = live.pinned.to_json() if live.pinned else None
         memory = {"format": 1, "version": live.version, "folder": str(live.folder), "pinned": pinned}
         try:

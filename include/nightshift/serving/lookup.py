@@ -53,6 +53,9 @@ def asks_by_keys(body: bytes) -> bool:
 class AnyLookup(Protocol):
     """What makes rows of entities, or says why it cannot."""
 
+    @property
+    def needed(self) -> list[str]: ...
+
     def admit(self, door: Door, body: bytes, now: int) -> Admitted:
         """Return the rows of a body of entities; ``now`` is in microseconds since 1970."""
         ...
@@ -63,6 +66,10 @@ class NoLookup:
     """Refuses to be asked by keys, with a reason."""
 
     reason: str
+
+    @property
+    def needed(self) -> list[str]:
+        return []
 
     def admit(self, *_: Any) -> Admitted:
         """Refuse (409)."""
@@ -100,6 +107,11 @@ class Lookup:
         self._keys = {*service.keys, key} - service.request.keys()
         self._failed_at = -PAUSE_SECONDS
         self._needed = frozenset({*service.keys, *service.request, time})
+
+    @property
+    def needed(self) -> list[str]:
+        """What an entity must hold: the keys of its features, what is computed from the request, and its time."""
+        return sorted(self._needed)
 
     def admit(self, door: Door, body: bytes, now: int) -> Admitted:
         """Return the rows of ``{"entities": [{…}, …]}``.

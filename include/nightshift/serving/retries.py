@@ -4,6 +4,8 @@ import asyncio
 from collections import OrderedDict
 
 BYTES_MAX = 64 * 1024 * 1024
+BESIDE = 200
+"""Bytes that an answer takes beside its own: its name, and its place in the memory."""
 
 
 class Retries:
@@ -31,10 +33,10 @@ class Retries:
     def end(self, name: str, answer: bytes | None) -> None:
         """Tell how the first try ended; without an answer the next try is a first one again."""
         self._under_way.pop(name).set_result(None)
-        if answer is None or len(answer) > self._bytes_max:
+        if answer is None or len(answer) + BESIDE > self._bytes_max:
             return
         self._answers[name] = answer
-        self._bytes += len(answer)
+        self._bytes += len(answer) + BESIDE
         while self._bytes > self._bytes_max:
             _, oldest = self._answers.popitem(last=False)
-            self._bytes -= len(oldest)
+            self._bytes -= len(oldest) + BESIDE

@@ -22,8 +22,8 @@ NIGHTS = 28
 class Glance:
     """One model on one line.
 
-    ``nights`` are the last windows, oldest first. ``learned_until`` is the
-    moment, in the model's own time, up to which the champion learned.
+    ``nights`` are the last windows, oldest first. ``built_as_of`` is the
+    moment, in the model's own time, whose knowledge the champion was built from.
     ``pinned`` is what answers in the champion's stead.
     ``is_declared`` is false of a model that only the ledger still knows.
     """
@@ -31,7 +31,7 @@ class Glance:
     name: str
     is_declared: bool
     champion: Reign | None
-    learned_until: datetime | None
+    built_as_of: datetime | None
     nights: tuple[Night, ...]
     blocked: int
     paused: Entry | None
@@ -45,13 +45,16 @@ class Glance:
     @property
     def asks(self) -> str:
         """Why somebody should look, after the model's name; empty if all is well."""
+        asks = []
         if self.last is not None and self.last.status is not Status.HEALTHY:
-            return f"is {self.last.status}"
-        if self.blocked:
-            return f"keeps {self.blocked} window{'s' if self.blocked > 1 else ''} from training"
+            asks.append(f"is {self.last.status}")
         if self.pinned:
-            return f"answers with version {self.pinned.version}, which is pinned"
-        return "promotes nothing by itself" if self.paused else ""
+            asks.append(f"answers with version {self.pinned.version}, which is pinned")
+        if self.blocked:
+            asks.append(f"keeps {self.blocked} window{'s' if self.blocked > 1 else ''} from training")
+        if self.paused:
+            asks.append("promotes nothing by itself")
+        return ", ".join(asks)
 
 
 def glances(settings: Settings, ledger: LedgerReader, *, nights: int = NIGHTS) -> list[Glance]:
@@ -74,7 +77,7 @@ def glance(
         name=name,
         is_declared=is_declared,
         champion=history[-1] if history else None,
-        learned_until=_learned_until(others, history[-1].version) if history else None,
+        built_as_of=_built_as_of(others, history[-1].version) if history else None,
         nights=tuple(Night.of(entry) for entry in windows),
         blocked=len(blocks(others)),
         paused=pause(others),
@@ -82,7 +85,7 @@ def glance(
     )
 
 
-def _learned_until(others: list[Entry], version: str) -> datetime | None:
+def _built_as_of(others: list[Entry], version: str) -> datetime | None:
     """Return what the first promotion of a version tells; later ones, by hand, tell when they were made instead."""
     promotions = (entry for entry in others if entry.kind is Kind.PROMOTION and entry.body["version"] == version)
     return next((entry.end for entry in promotions if not entry.body.get("by_hand")), None)

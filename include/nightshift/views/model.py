@@ -1,7 +1,7 @@
 """One model, whole: a chosen night, the heat map, two distributions of a column, performance over time, the ledger."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from nightshift.alerts import Incident, open_incidents
@@ -9,7 +9,9 @@ from nightshift.errors import SpecError
 from nightshift.ledger import Entry
 from nightshift.pipelines.history import Reign, reigns
 from nightshift.pipelines.standing import blocks
+from nightshift.pipelines.telling import gap_words, unjudged
 from nightshift.pipelines.why import explain
+from nightshift.predictions.pinned import PinnedOnce, pins
 from nightshift.settings import Settings
 from nightshift.spec import ModelSpec, declared_names, find_spec
 from nightshift.verdict import Check, Status
@@ -68,6 +70,7 @@ class ModelView:
     courses: Sequence[Course]
     changes: Sequence[Change]
     reigns: Sequence[Reign]
+    pins: Sequence[PinnedOnce]
     blocked: Sequence[Night]
     lines: Sequence[Line]
     incidents: Sequence[Incident]
@@ -100,19 +103,25 @@ def model_view(
         return None
     judged = ledger.judgements(name, window) if window is not None else []
     chosen = judged[-1] if judged else windows[-1] if windows else None
-    heat = heat_map(settings, windows)
+    heat, spec = heat_map(settings, windows), _spec(settings, name)
+    told = {thing: one for thing, one in open_incidents(settings.alerts, name).items() if thing != "nights"}
+    if "gaps" in told and spec is not None:
+        # people were told of those known then, and are not told again each night
+        gaps = unjudged(windows, until=windows[-1].start, at_least=spec.monitor.window) if windows else []
+        told["gaps"] = replace(told["gaps"], facts=gap_words(gaps) or told["gaps"].facts)
     return ModelView(
         glance=glance(name, windows, others, settings, is_declared=is_declared),
-        spec=_spec(settings, name),
+        spec=spec,
         night=_night(settings, ledger, windows, others, chosen) if chosen else None,
         heat=heat,
         column=_column(settings, chosen, column, heat) if chosen else None,
         courses=courses(windows),
         changes=changes(others),
         reigns=reigns(others)[::-1],
+        pins=pins(settings.predictions / name),
         blocked=tuple(_blocked(windows, others)),
         lines=tuple(line_of(entry) for entry in ledger.newest(name, LINES)),
-        incidents=[one for thing, one in open_incidents(settings.alerts, name).items() if thing != "nights"],
+        incidents=list(told.values()),
     )
 
 

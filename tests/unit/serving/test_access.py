@@ -6,7 +6,7 @@ import pytest
 
 from factories.serving import key_file
 from nightshift.errors import SettingsError
-from nightshift.serving.access import Access, Pace, Role, is_loopback, new_key
+from nightshift.serving.access import Access, Pace, Role, add_key, is_loopback, new_key
 from nightshift.serving.answers import RefusalError
 
 
@@ -160,6 +160,29 @@ def test_a_file_without_a_key_is_refused_rather_than_open_to_all(tmp_path: Path)
         Access.read(path)
     with pytest.raises(SettingsError, match="cannot be read"):
         Access.read(tmp_path / "absent")
+
+
+def test_keys_are_added_to_a_file_that_is_for_its_owner_only(tmp_path: Path) -> None:
+    path = tmp_path / "state" / "keys"
+    (first, line), (second, other) = new_key("ada", Role.ADMIN), new_key("shop", Role.PREDICT, per_second=0.5)
+    add_key(path, line)
+    path.write_text(path.read_text().rstrip())  # as editors leave it
+    add_key(path, other)
+
+    access = Access.read(path)
+
+    found = [access._find(f"Bearer {secret}".encode()) for secret in (first, second)]
+    assert [(one.name, one.pace.per_second if one.pace else None) for one in found if one] == [
+        ("ada", None),
+        ("shop", 0.5),
+    ]
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(("name", "role", "says"), [("a b", "read", "letters, digits"), ("a", "root", "known are")])
+def test_a_key_that_nobody_could_use_is_not_made(name: str, role: str, says: str) -> None:
+    with pytest.raises(SettingsError, match=says):
+        new_key(name, role)
 
 
 def test_no_two_keys_are_the_same() -> None:

@@ -4,6 +4,7 @@ import asyncio
 import gc
 import json
 import re
+import shutil
 import threading
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -34,7 +35,7 @@ from nightshift.errors import RegistryUnavailableError
 from nightshift.model.package import open_package
 from nightshift.predictions.commit import PAUSE_SECONDS, GroupCommit
 from nightshift.predictions.log import PredictionLog
-from nightshift.predictions.pinned import pinned_in
+from nightshift.predictions.pinned import pinned_in, pins
 from nightshift.predictions.record import Flaw, Turned
 from nightshift.serving import thinking
 from nightshift.serving.access import Role
@@ -674,8 +675,102 @@ async def test_a_pinned_version_stays_whoever_is_champion_and_through_a_restart(
     assert noted is not None
     assert noted.to_json() == pinned.json()["pinned"]
     assert pinned_in(settings.predictions / "rides") is None
+    (once,) = pins(settings.predictions / "rides")
+    assert (once.pinned, once.ended_by) == (noted, "anybody")
+    assert once.until is not None
     assert (answer.json()["version"], restarted.json()["version"]) == ("1", "1")
     assert (freed.json()["version"], freed.json()["pinned"]) == ("3", None)
+
+
+@pytest.fixture
+async def pinned_and_gone(
+    settings: Settings, package: Path, other_package: Path, tmp_path: Path
+) -> tuple[FakeRegistry, Path]:
+    """Version 1 was pinned while 2 is champion; the server is stopped, its copy of 1 removed, the registry away."""
+    copy = shutil.copytree(package, tmp_path / "copy")
+    registry = FakeRegistry({"1": copy, "2": other_package}, "2")
+    async with in_process(create_app(settings, registry=registry)) as http:
+        await until(http, "/v1/models/rides", version="2")
+        await http.put("/v1/models/rides/pin", json={"version": "1", "reason": "2 refuses rain"})
+    shutil.rmtree(copy)
+    registry.packages["1"] = tmp_path / "nowhere"
+    return registry, package
+
+
+async def test_nobody_answers_for_a_pinned_version_that_cannot_be_opened_and_it_is_fetched_again(
+    settings: Settings, pinned_and_gone: tuple[FakeRegistry, Path]
+) -> None:
+    registry, package = pinned_and_gone
+    async with in_process(create_app(settings, registry=registry)) as http:
+        await http.post("/v1/models/rides/reload")
+        meanwhile = (await http.post(PREDICT, json={"row": ROW})).status_code
+        told, ready = (await http.get("/v1/models")).json(), (await http.get("/v1/health/ready")).json()
+        registry.packages["1"] = package
+        await until(http, "/v1/models/rides", version="1")
+        answer = (await http.get("/v1/models/rides")).json()
+
+    assert meanwhile == 404
+    assert told["models"] == []
+    assert "nowhere" in told["troubles"]["rides"]
+    assert ready["status"] == "no model"
+    assert answer["pinned"]["reason"] == "2 refuses rain"
+    assert pinned_in(settings.predictions / "rides") is not None
+
+
+@pytest.mark.parametrize("version", [None, "2"])
+async def test_a_pin_that_cannot_be_kept_is_ended_or_replaced_by_a_person(
+    settings: Settings, pinned_and_gone: tuple[FakeRegistry, Path], version: str | None
+) -> None:
+    registry, _ = pinned_and_gone
+    async with in_process(create_app(settings, registry=registry)) as http:
+        if version is None:
+            await http.delete("/v1/models/rides/pin")
+        else:
+            await http.put("/v1/models/rides/pin", json={"version": version, "reason": "1 is gone"})
+        answer = (await http.get("/v1/models/rides")).json()
+        troubles = (await http.get("/v1/models")).json()["troubles"]
+
+    assert (answer["version"], troubles) == ("2", {})
+    assert (answer["pinned"] is None) is (version is None)
+    assert (pinned_in(settings.predictions / "rides") is None) is (version is None)
+    assert pins(settings.predictions / "rides")[0].until is not None
+
+
+async def test_what_one_server_was_told_to_pin_is_not_forgotten_because_another_follows(
+    settings: Settings, package: Path, other_package: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    registry = FakeRegistry({"1": package, "2": other_package, "3": package}, "2")
+    async with (
+        in_process(create_app(settings, registry=registry)) as told,
+        in_process(create_app(settings, registry=registry)) as other,
+    ):
+        for http in (told, other):
+            await until(http, "/v1/models/rides", version="2")
+        await told.put("/v1/models/rides/pin", json={"version": "1", "reason": "2 refuses rain"})
+        registry.alias = "3"
+        await until(other, "/v1/models/rides", version="3")
+    caplog.clear()
+    async with in_process(create_app(settings, registry=registry)) as http:
+        answer = (await http.get("/v1/models/rides")).json()
+
+    assert (answer["version"], answer["pinned"]["reason"]) == ("1", "2 refuses rain")
+    assert "rides: serving answers with version 1 whoever is champion: pinned by anybody" in caplog.text
+
+
+async def test_what_is_said_of_a_pin_is_one_line_that_can_be_read(settings: Settings, package: Path) -> None:
+    registry = FakeRegistry({"1": package}, "1")
+    async with in_process(create_app(settings, registry=registry)) as http:
+        await until(http, "/v1/models/rides", version="1")
+        refused = [
+            await http.put("/v1/models/rides/pin", json={"version": "1", "reason": reason})
+            for reason in ("", "   ", "a\nERROR all is well", "\x1b[31m", "a\u2028b", "x" * 201)
+        ]
+        bare = await http.put("/v1/models/rides/pin", json={"version": "1"})
+        pinned = await http.put("/v1/models/rides/pin", json={"version": "1", "reason": " é, 雨 "})
+
+    assert {answer.status_code for answer in refused} == {422}
+    assert bare.json()["error"] == "reason is missing"
+    assert pinned.json()["pinned"]["reason"] == "é, 雨"
 
 
 async def test_a_version_that_cannot_be_had_is_not_pinned(settings: Settings, package: Path) -> None:

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from nightshift.serving.retries import Retries
+from nightshift.serving.retries import BESIDE, Retries
 
 pytestmark = pytest.mark.anyio
 
@@ -64,7 +64,7 @@ async def test_a_try_that_stops_waiting_stops_nobody_else() -> None:
 
 
 async def test_memory_is_bounded_and_the_oldest_goes_first() -> None:
-    retries = Retries(bytes_max=10)
+    retries = Retries(bytes_max=2 * (5 + BESIDE))
     for name in "abc":
         await retries.find(name)
         retries.end(name, b"12345")
@@ -75,7 +75,7 @@ async def test_memory_is_bounded_and_the_oldest_goes_first() -> None:
 
 
 async def test_an_answer_larger_than_the_memory_is_not_kept() -> None:
-    retries = Retries(bytes_max=3)
+    retries = Retries(bytes_max=3 + BESIDE)
     await retries.find("a")
     retries.end("a", b"1234")
 

@@ -45,7 +45,7 @@ def test_a_model_shows_who_answers_and_its_last_window(settings: Settings, ledge
     found = only(settings, ledger)
 
     assert found.champion is not None
-    assert (found.champion.version, found.learned_until) == ("2", a_day(40))
+    assert (found.champion.version, found.built_as_of) == ("2", a_day(40))
     assert found.last is not None
     assert (found.last.start, found.asks) == (a_day(49), "")
 
@@ -57,7 +57,7 @@ def test_a_version_that_a_person_brought_back_learned_when_it_was_built(
     promotion(ledger, 40, "2", before="1")
     enter(ledger, Kind.PROMOTION, a_day(50), a_day(50), version="1", before="2", run="promote/x", by_hand=True)
 
-    assert only(settings, ledger).learned_until == a_day(1)
+    assert only(settings, ledger).built_as_of == a_day(1)
 
 
 @pytest.mark.parametrize("status", [Status.DRIFTED, Status.DEGRADED, Status.BROKEN, Status.UNKNOWN])
@@ -95,6 +95,14 @@ def test_a_pin_asks_for_a_person_until_it_ends(settings: Settings, ledger: Ledge
     assert pinned.pinned is not None
     assert pinned.pinned.by == "ada"
     assert only(settings, ledger).asks == ""
+
+
+def test_a_pin_is_not_hidden_by_what_else_asks(settings: Settings, ledger: LedgerReader) -> None:
+    (name,) = (one.name for one in glances(settings, ledger))
+    note(settings.predictions / name, Pinned("1", "ada", "2 refuses rain", a_day(2)))
+    enter(ledger, Kind.PAUSE, a_day(1), a_day(1), run="promote/x", user="ada", reason="odd")
+
+    assert only(settings, ledger).asks == "answers with version 1, which is pinned, promotes nothing by itself"
 
 
 def test_the_worst_comes_first_and_a_forgotten_model_is_not_forgotten(settings: Settings, ledger: LedgerReader) -> None:
