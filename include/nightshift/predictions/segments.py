@@ -85,6 +85,8 @@ class SegmentWriter:
         try:
             if self._size >= self._segment_bytes:
                 self._seal()
+            elif self._file is not None and os.fstat(self._file).st_size < max(self._size, self._laid_out):
+                self._leave_cut()
             self._append(frames)
             if not self._is_in_place():
                 # somebody removed the segment: what was just written went nowhere, what was written before is theirs
@@ -175,6 +177,12 @@ class SegmentWriter:
             return _place(self._path.stat()) == self._place
         except FileNotFoundError:
             return False
+
+    def _leave_cut(self) -> None:
+        """Begin another segment: what is written behind the hole in one that was cut would not be found."""
+        log.error("%s was cut by somebody else: it had %s bytes of records", self._path, f"{self._size:,}")
+        self._laid_out = 0
+        self.close()
 
     def _seal(self) -> None:
         self.flush()

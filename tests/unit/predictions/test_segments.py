@@ -1,5 +1,6 @@
 """A writer's files: locked while written, left for ever once something failed."""
 
+import os
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -138,6 +139,27 @@ def test_a_segment_whose_folder_was_moved_away_is_followed_by_one_in_the_old_pla
     write(writer, "b")
 
     assert names_in(list_segments(tmp_path / "log")[0].path) == ["columns 1", "b"]
+
+
+@pytest.mark.parametrize("sync", ["answer", "interval"])
+@pytest.mark.parametrize("left", [0, 10])
+def test_a_segment_that_somebody_cut_costs_nothing_that_comes_after(
+    tmp_path: Path, sync: Sync, left: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    writer = SegmentWriter(tmp_path, name="w", sync=sync)
+    write(writer, "a")
+    (cut,) = [segment.path for segment in list_segments(tmp_path)]
+    os.truncate(cut, left)
+
+    write(writer, "b")
+    write(writer, "c")
+    writer.close()
+
+    first, second = [segment.path for segment in list_segments(tmp_path)]
+    assert first == cut
+    assert first.stat().st_size == left
+    assert names_in(second) == ["columns 1", "b", "c"]
+    assert f"{cut} was cut by somebody else" in caplog.text
 
 
 @pytest.mark.parametrize("sync", ["answer", "interval"])
