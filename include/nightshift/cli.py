@@ -169,6 +169,24 @@ def serve(
 
 
 @app.command()
+def key(
+    name: Annotated[str, typer.Argument(help="Whose key it is: letters, digits, and . _ @ -")],
+    role: Annotated[list[str], typer.Option(help="What it opens: predict, read, admin; may be given again.")],
+    per_second: Annotated[float | None, typer.Option(help="So many requests a second may come.", min=0.001)] = None,
+    file: Annotated[Path | None, typer.Option(help="File of keys to add it to; made if it is not there.")] = None,
+) -> None:
+    """Make a key for callers of serving; it is shown once, the file of keys holds its digest only."""
+    from nightshift.serving.access import add_key, new_key
+
+    secret, line = new_key(name, *role, per_second=per_second)
+    if file is not None:
+        add_key(file, line)
+    OUT.print(f"the key, for the caller:  {secret}", markup=False, highlight=False, soft_wrap=True)
+    where = f"added to {file}" if file else "the line, for the file"
+    OUT.print(f"{where}:  {line}", markup=False, highlight=False, soft_wrap=True)
+
+
+@app.command()
 def up() -> None:
     """Start Airflow, MLflow and serving, and wait until they answer."""
     from nightshift.services.house import House
@@ -214,8 +232,12 @@ def status(as_json: AsJson = False) -> None:
         title="Models",
     )
     for model in models:
-        table.add_row(*(str(value if value is not None else "–") for value in model.to_json().values()))
+        told = {**model.to_json(), "pinned": model.pinned.version if model.pinned else None}
+        table.add_row(*(str(value if value is not None else "–") for value in told.values()))
     OUT.print(table)
+    for model in models:
+        if model.pinned:
+            OUT.print(f"{model.name}: {model.pinned.sentence}", markup=False, highlight=False)
 
 
 @app.command()

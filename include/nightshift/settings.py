@@ -87,7 +87,10 @@ class Settings(BaseSettings):
             "ledger": f"sqlite:///{state / 'ledger.db'}",
             "online": f"sqlite:///{state / 'online.db'}",
         }
-        return derived | _running_addresses(state) | {k: v for k, v in values.items() if v != ""} | below
+        given = {k: v for k, v in values.items() if v != ""}
+        if "serving_keys" in given:
+            given["serving_keys"] = str(project / given["serving_keys"])
+        return derived | _running_addresses(state) | given | below
 
     @property
     def pages(self) -> str:

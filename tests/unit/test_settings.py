@@ -33,6 +33,16 @@ def test_all_state_is_below_the_project(tmp_path: Path) -> None:
     assert settings.data_registry == str(state / "data" / "registry.git")
 
 
+def test_a_file_of_keys_is_below_the_project_from_wherever_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NIGHTSHIFT_SERVING_KEYS", ".nightshift/keys.txt")
+
+    assert Settings.load(project=tmp_path).serving_keys == str(tmp_path / ".nightshift" / "keys.txt")
+    assert Settings.load(project=tmp_path, serving_keys="/run/keys").serving_keys == "/run/keys"
+    assert Settings.load(project=tmp_path, serving_keys="").serving_keys == ""
+
+
 def test_the_declarations_are_those_of_the_project_this_code_is_installed_from() -> None:
     settings = Settings.load()
 

@@ -55,14 +55,12 @@ def comparison_table(registry: ModelRegistry, ledger: Ledger, spec: ModelSpec, s
     if len(set(promoted)) < 2 or not windows:
         return None
     old, new = releases[promoted[0]], releases[promoted[-1]]
-    since, until = _learned_until(new), max(entry.end for entry in windows)
+    since, until = _as_of(new), max(entry.end for entry in windows)
     rows = labelled_rows(spec, settings, start=since, end=until)
     title = f"the same {len(rows):,} later flights, {since:%d %b} to {until:%d %b}, asked of both"
     table = Table("model", "built as of", *DEMO_METRICS, title=title)
     for release in (old, new):
-        table.add_row(
-            f"v{release.version}", f"{_learned_until(release):%d %b}", *_measured(registry, release, rows, spec)
-        )
+        table.add_row(f"v{release.version}", f"{_as_of(release):%d %b}", *_measured(registry, release, rows, spec))
     return table
 
 
@@ -80,5 +78,5 @@ def _measured(registry: ModelRegistry, release: Release, rows: pd.DataFrame, spe
     return tuple(f"{metric.value:.4f} ({metric.low:.4f} – {metric.high:.4f})" for metric in shown)
 
 
-def _learned_until(release: Release) -> datetime:
+def _as_of(release: Release) -> datetime:
     return datetime.fromisoformat(release.tags["as_of"])

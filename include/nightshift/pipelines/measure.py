@@ -185,6 +185,8 @@ def metric_check(
         f"{name} {verb} {found.value:.3f} ({found.low:.3f} to {found.high:.3f}) on {rows:,} {whose}, "
         f"was {promised:.3f} on the test rows; allowed is {'down' if larger else 'up'} to {bound:.3f}"
     )
+    if fine and (found.value < bound if larger else found.value > bound):
+        sentence += ", which the interval reaches"
     status = Status.HEALTHY if fine else Status.DEGRADED
     kind = "estimate" if estimated else "performance"
     return Check(f"{kind}:{name}", status, name, sentence, found.value, bound, rows)

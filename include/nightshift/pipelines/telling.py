@@ -1,6 +1,6 @@
 """What people are told of a window: one message for one incident."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any
@@ -152,7 +152,6 @@ def _missed(work: Work) -> Report | None:
     """Return whether windows before this one were never judged; none for a window that is no night's."""
     request, model = MonitorRequest.of(work.run), work.spec.name
     gaps = unjudged(work.ledger.windows(model), until=request.start, at_least=work.spec.monitor.window)
-    words = [f"nobody judged {start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M}" for start, end in gaps]
     return Report(
         model=model,
         thing="gaps",
@@ -160,12 +159,17 @@ def _missed(work: Work) -> Report | None:
         title=f"{model}: windows were never judged",
         key=str(len(gaps)),
         at=work.now(),
-        facts=tuple(words[:FACTS_MAX]),
+        facts=gap_words(gaps)[:FACTS_MAX],
         since=gaps[0][0] if gaps else None,
         of=request.end,
         to_do=(f"run a backfill of monitor_{model} over these days",),
         links=links(work.settings, model, dag=f"monitor_{model}"),
     )
+
+
+def gap_words(gaps: Iterable[tuple[datetime, datetime]]) -> tuple[str, ...]:
+    """Return each stretch that was never judged in words."""
+    return tuple(f"nobody judged {start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M}" for start, end in gaps)
 
 
 def unjudged(windows: Sequence[Entry], *, until: datetime, at_least: timedelta) -> list[tuple[datetime, datetime]]:

@@ -85,7 +85,8 @@ def lines(told: Mapping[str, Any]) -> Iterator[str]:
         yield f"  builds promote nothing {told['paused']}"
         yield f"      to go on: promote_{told['model']}, Resume automatic promotion"
     if told["blocked"]:
-        yield f"  its days are kept from training until: nightshift release {told['model']} {told['start'][:10]}"
+        form = f"nightshift release {told['model']} {told['start'][:10]} --by YOU --reason WHY"
+        yield f"  its days are kept from training until: {form}"
     if len(told["judgements"]) > 1:
         yield "judged more than once:"
         yield from (f"  {one['judged_at'][:19]}  {one['verdict']}{one['because']}" for one in told["judgements"])

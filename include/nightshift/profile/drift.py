@@ -229,9 +229,11 @@ def _how(mover: Mover, pair: Pair) -> str:
     """Say to a person what a column did."""
     size, before, now = mover.measure.shift, pair.before, pair.now
     if mover.statistic in ("location", "level") and before.mean is not None and now.mean is not None:
-        went = "rose" if size > 0 else "fell"
-        beside = ", beside what the other columns foretell" if mover.statistic == "level" else ""
-        return f"{went} by {abs(size):.2f} deviations{beside}: mean {before.mean:.4g} before, {now.mean:.4g} now"
+        means = f"mean {before.mean:.4g} before, {now.mean:.4g} now"
+        if mover.statistic == "level":
+            side = "above" if size > 0 else "below"
+            return f"is {abs(size):.2f} deviations {side} what the other columns foretell: {means}"
+        return f"{'rose' if size > 0 else 'fell'} by {abs(size):.2f} deviations: {means}"
     if mover.statistic == "spread" and before.deviation is not None and now.deviation is not None:
         wider = "wider" if size > 0 else "less"
         return f"spreads {wider}: deviation {before.deviation:.4g} before, {now.deviation:.4g} now"

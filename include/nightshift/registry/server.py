@@ -155,7 +155,7 @@ class MlflowServer:
 
     def _unavailable(self, trouble: str) -> RegistryUnavailableError:
         return RegistryUnavailableError(
-            f"the model registry at {self.address} did not answer within {self._wait_seconds:g} s ({trouble}). "
+            f"the model registry at {self.address} did not answer ({trouble}; it may take {self._wait_seconds:g} s). "
             "Look with `nightshift status`, start it with `make up`, or set NIGHTSHIFT_MLFLOW to where it listens."
         )
 

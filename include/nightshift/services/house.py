@@ -120,6 +120,9 @@ class House:
             # one that died lost its port: whoever still lives with its old address would talk to nobody
             stop(running.values())
             running = {}
+        for name, process in running.items():
+            if others := _set_otherwise(process, self.settings):
+                say(f"{name} runs already, with another {', '.join(others)}; for the new one `make down` first")
         env = self._environment(urls)
         started = dict(running)
         if "mlflow" not in running:
@@ -252,6 +255,12 @@ def _told(settings: Settings) -> dict[str, str]:
         for name in Settings.model_fields
         if name not in PORTS
     }
+
+
+def _set_otherwise(process: Process, settings: Settings) -> list[str]:
+    """Return the settings, as variables, that a running service was started with otherwise."""
+    told = process.environment
+    return [name for name, value in _told(settings).items() if told and told.get(name, "") != value]
 
 
 def _is_ready(name: str, urls: Mapping[str, str], *, seconds: float = 5.0) -> bool:

@@ -27,13 +27,17 @@ LOG_TAIL_BYTES = 64 * 1024
 
 @dataclass(frozen=True)
 class Process:
-    """A started service. ``started`` tells it from a later process that got the same pid."""
+    """A started service. ``started`` tells it from a later process that got the same pid.
+
+    ``said_before`` is how many bytes its log had when it began.
+    """
 
     name: str
     pid: int
     started: float
     log: str
     url: str | None = None
+    said_before: int = 0
 
     @classmethod
     def start(
@@ -42,6 +46,7 @@ class Process:
         """Start ``command`` in a session of its own, its output appended to ``log``."""
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as output:
+            before = output.tell()
             child = subprocess.Popen(  # noqa: S603 - the commands are our own lists, no shell
                 command,
                 stdin=subprocess.DEVNULL,
@@ -52,7 +57,7 @@ class Process:
                 start_new_session=True,
             )
         _CHILDREN[child.pid] = child
-        return cls(name, child.pid, psutil.Process(child.pid).create_time(), str(log), url)
+        return cls(name, child.pid, psutil.Process(child.pid).create_time(), str(log), url, before)
 
     @property
     def is_up(self) -> bool:
@@ -63,6 +68,14 @@ class Process:
             return same and process.status() != psutil.STATUS_ZOMBIE
         except psutil.Error:
             return False
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables it was started with; empty if it is gone."""
+        try:
+            return psutil.Process(self.pid).environ() if self.is_up else {}
+        except psutil.Error:
+            return {}
 
     def orphans(self) -> list[psutil.Process]:
         """Return what this process started and left behind when it was killed; empty as long as it lives.
@@ -82,10 +95,10 @@ class Process:
             return False
 
     def last_words(self, lines: int = 15) -> str:
-        """Return the end of its log; empty if it said nothing."""
+        """Return the end of what it said, not of what another one said before it; empty if it said nothing."""
         try:
             with Path(self.log).open("rb") as log:
-                log.seek(max(0, log.seek(0, os.SEEK_END) - LOG_TAIL_BYTES))
+                log.seek(max(self.said_before, log.seek(0, os.SEEK_END) - LOG_TAIL_BYTES))
                 return "\n".join(log.read().decode(errors="replace").splitlines()[-lines:])
         except OSError:
             return ""

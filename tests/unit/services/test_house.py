@@ -98,6 +98,21 @@ def test_starting_what_runs_changes_nothing(house: SmallHouse) -> None:
     assert pids(house) == before
 
 
+def test_what_runs_with_other_settings_is_told_and_left(house: SmallHouse) -> None:
+    house.up()
+    before, said = pids(house), []
+
+    SmallHouse(house.settings.model_copy(update={"serving_keys": "/keys", "serving_shadow": 0.5})).up(say=said.append)
+
+    assert pids(house) == before
+    assert len(said) == len(before)
+    assert any(
+        one == "serving runs already, with another NIGHTSHIFT_SERVING_KEYS, NIGHTSHIFT_SERVING_SHADOW; "
+        "for the new one `make down` first"
+        for one in said
+    )
+
+
 def test_a_service_that_died_is_started_and_the_others_are_left(house: SmallHouse) -> None:
     house.up()
     before, address = pids(house), house.status()["serving"]["url"]
@@ -121,6 +136,7 @@ def test_all_move_together_when_one_lost_its_port(house: SmallHouse) -> None:
 
     new = house.status()["airflow"]["url"]
     assert new != old
+    assert [one for one in said if "runs already" in one] == []
     assert len(said) == 1
     assert not set(before.values()) & set(pids(house).values()), "whoever lived on would know the old address"
     assert {told(service["url"])["NIGHTSHIFT_AIRFLOW"] for service in house.status().values() if service["url"]} == {
