@@ -58,7 +58,12 @@ def lineage(*, problems: tuple[str, ...] = ()) -> dict[str, Any]:
         "reproducible": not problems,
         "problems": list(problems),
         "code": {"commit": COMMIT, "branch": "main", "changes": [], "pushed": True},
-        "environment": {"python": "CPython 3.11.7", "platform": "linux-x86_64", "lock_digest": "cd" * 32},
+        "environment": {
+            "python": "CPython 3.11.7",
+            "platform": "linux-x86_64",
+            "lock_digest": "cd" * 32,
+            "arithmetic": "openblas Haswell",
+        },
         "data": {"path": "bikes", "commit": "feed" * 10, "digest": "beef" * 8},
         "spec_digest": "ef" * 32,
     }

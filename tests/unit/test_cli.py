@@ -1,5 +1,6 @@
 """The command says what is wrong in a sentence, answers programs in JSON, and costs little until it works."""
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from factories.spec import HOSTILE_NAMES, write_spec
 from factories.spine import a_day, a_ledger, add_window
 from nightshift.cli import main
 from nightshift.ledger import Kind
+from nightshift.predictions.pinned import Pinned, note, write_down
 from nightshift.spec import EXAMPLE, json_schema
 
 HEAVY = (
@@ -226,6 +228,35 @@ def test_the_ledger_tells_how_a_model_is_while_the_registry_is_away(nightshift: 
 
     assert (model["champion"], model["versions"], model["windows"]) == ("3", None, 1)
     assert (model["last_verdict"], model["last_decision"]) == ("DRIFTED", "no retrain, because")
+
+
+def test_who_pinned_what_and_why_is_told_while_it_lasts_and_after(nightshift: Nightshift, project: Path) -> None:
+    folder, pinned = project / "state" / "predictions" / "bikes", Pinned("1", "ada", "2 refuses rain", a_day(2))
+    write_down(folder, pinned, by="ada", at=pinned.at)
+    note(folder, pinned)
+    lasting = [nightshift(*words) for words in (["status"], ["history", "bikes"], ["status", "--json"])]
+    write_down(folder, None, by="eve", at=a_day(3))
+    note(folder, None)
+    ended = nightshift("history", "bikes")
+
+    assert all("pinned by ada" in said.out and "2 refuses rain" in said.out for said in lasting[:2])
+    assert lasting[2].json["models"][0]["pinned"] == pinned.to_json()
+    assert "version 1 was pinned from" in ended.out
+    assert "ended by eve" in ended.out
+    (told,) = nightshift("history", "bikes", "--json").json["pins"]
+    assert (told["by"], told["ended_by"], told["until"]) == ("ada", "eve", a_day(3).isoformat())
+
+
+def test_a_key_is_shown_once_and_its_digest_is_kept(nightshift: Nightshift, project: Path) -> None:
+    keys = project / "state" / "keys.txt"
+
+    said = nightshift("key", "shop", "--role", "predict", "--per-second", "50", "--file", str(keys))
+    wrong = nightshift("key", "shop", "--role", "root", "--file", str(keys))
+
+    secret = said.out.splitlines()[0].split()[-1]
+    assert keys.read_text() == f"shop predict {hashlib.sha256(secret.encode()).hexdigest()} 50\n"
+    assert wrong.status != 0
+    assert "'root' is no role" in wrong.err
 
 
 def test_people_see_the_same_as_tables(nightshift: Nightshift) -> None:

@@ -56,6 +56,7 @@ def test_a_card_says_what_for_by_whom_how_good_and_from_what(form: str) -> None:
         "rmse 41.5 38.25 to 44.75",
         "train 12,345 2013-02-03 00:00 2013-04-02 23:00",
         f"{COMMIT} on main, pushed",
+        "arithmetic openblas Haswell",
         "rmse is 41.5; at most 60 is asked for",
         "All that determines the model is recorded and was proven.",
         "It has not been rebuilt yet",
