@@ -66,7 +66,8 @@ def check(
     if as_json:
         print_json({"ok": not problems, "models": names, "problems": problems})
     elif not problems:
-        OUT.print(f"{len(names)} declaration(s) read: {', '.join(names)}. Nothing is wrong.")
+        beside = "" if specs else "; code, environment and data registry looked at"
+        OUT.print(f"{len(names)} declaration(s) read: {', '.join(names)}{beside}. Nothing is wrong.")
     else:
         for problem in problems:
             ERR.print(f"- {problem}", style="red", markup=False, highlight=False, soft_wrap=True)

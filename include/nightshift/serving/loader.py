@@ -151,14 +151,16 @@ class Loader:
             except (NightshiftError, OSError, ValueError, KeyError, TypeError) as error:
                 log.warning("the remembered champion of %s cannot be used: %s", name, error)
                 self._owe(name, pinned or pinned_in(self._settings.predictions / name), error)
-            if pinned:
-                log.warning("%s: %s", name, pinned.sentence)
+            else:
+                if pinned:
+                    log.warning("%s: %s", name, pinned.sentence)
 
     def _owe(self, name: str, pinned: Pinned | None, error: Exception) -> None:
         """Let nobody answer in the place of a pinned version that is not to be had here: it is fetched again."""
         if pinned is not None:
             self._owed[name] = pinned
-            self._champions.troubles[name] = f"version {pinned.version} is pinned and cannot be opened: {error}"
+            self._champions.troubles[name] = _cannot_keep(pinned, error)
+            log.error("%s: %s", name, self._champions.troubles[name])
 
     async def follow(self) -> None:
         """Look for new champions for ever."""
@@ -189,7 +191,7 @@ class Loader:
                 else await asyncio.to_thread(self._newer, name)
             )
         except Exception as error:  # whatever a new champion brings, the old one goes on answering
-            await self._note(name, error)
+            await self._note(name, error, _cannot_keep(owed, error) if owed else _words(error))
         else:
             self._champions.troubles.pop(name, None)
             self._owed.pop(name, None)
@@ -299,9 +301,8 @@ class Loader:
         except OSError as error:
             log.error("%s: a restart will not know that version %s answers: %s", live.model, live.version, error)
 
-    async def _note(self, name: str, error: Exception) -> None:
+    async def _note(self, name: str, error: Exception, text: str) -> None:
         """Keep what went wrong; the first time tell somebody, unless it passes by itself."""
-        text = str(error) if isinstance(error, NightshiftError | OSError) else repr(error)
         is_news = self._champions.troubles.get(name) != text
         self._champions.troubles[name] = text
         if is_news:
@@ -318,6 +319,17 @@ class Loader:
 
     def _memory(self, name: str) -> Path:
         return self._settings.state / "serving" / f"{name}.json"
+
+
+def _words(error: Exception) -> str:
+    return str(error) if isinstance(error, NightshiftError | OSError) else repr(error)
+
+
+def _cannot_keep(pinned: Pinned, error: Exception) -> str:
+    return (
+        f"version {pinned.version} is pinned by {pinned.by} and cannot be opened, so nobody answers: {_words(error)}. "
+        "Mend that, pin another version, or end the pin"
+    )
 
 
 def _is_newer(version: str, than: str) -> bool:

@@ -46,6 +46,7 @@ def show(described: Mapping[str, Any], *, openapi: str) -> str:
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title><style>{STYLE}</style>'
         f'<h1>{title}</h1><p>The same for programs: <a href="{escape(openapi)}">{escape(openapi)}</a>. '
         "Where keys are asked for, send yours as <code>Authorization: Bearer …</code>.</p>"
+        f"{_refusals(forms)}"
         f"{''.join(routes)}</html>"
     )
 
@@ -55,18 +56,36 @@ def _route(path: str, method: str, told: Mapping[str, Any], forms: Mapping[str, 
     answers = [(status, one.get("description", "")) for status, one in sorted(told.get("responses", {}).items())]
     return (
         f"<h2>{escape(told.get('summary', ''))}</h2><p><code>{method.upper()} {escape(path)}</code></p>"
-        f"{_table(parameters)}{_body(told, forms)}{_table(answers)}"
+        f"{_table(parameters)}{_body(told, forms)}{_table(answers)}{_answer(told, forms)}"
     )
 
 
 def _body(told: Mapping[str, Any], forms: Mapping[str, Any]) -> str:
     """Return what may be sent: its media types, and an example of its form."""
     content = told.get("requestBody", {}).get("content", {})
+    form, kinds = _form(content, forms), " or ".join(f"<code>{escape(kind)}</code>" for kind in content)
+    return f"<p>{escape(form.get('description', ''))}</p><p>Send {kinds}.</p>{_examples(form)}" if content else ""
+
+
+def _answer(told: Mapping[str, Any], forms: Mapping[str, Any]) -> str:
+    """Return an example of what comes back, where there is one."""
+    shown = _examples(_form(told.get("responses", {}).get("200", {}).get("content", {}), forms))
+    return f"<p>What comes back, for example:</p>{shown}" if shown else ""
+
+
+def _refusals(forms: Mapping[str, Any]) -> str:
+    """Return the one form of all refusals."""
+    shown = _examples(forms.get("Refusal", {}))
+    return f"<p>All refusals have one form:</p>{shown}" if shown else ""
+
+
+def _form(content: Mapping[str, Any], forms: Mapping[str, Any]) -> Mapping[str, Any]:
     named = [one.get("schema", {}).get("$ref", "").rpartition("/")[2] for one in content.values()]
-    form: Mapping[str, Any] = next((forms[name] for name in named if name in forms), {})
-    shown = "".join(f"<pre>{escape(json.dumps(one, ensure_ascii=False))}</pre>" for one in form.get("examples", ()))
-    kinds = " or ".join(f"<code>{escape(kind)}</code>" for kind in content)
-    return f"<p>{escape(form.get('description', ''))}</p><p>Send {kinds}.</p>{shown}" if content else ""
+    return next((forms[name] for name in named if name in forms), {})
+
+
+def _examples(form: Mapping[str, Any]) -> str:
+    return "".join(f"<pre>{escape(json.dumps(one, ensure_ascii=False))}</pre>" for one in form.get("examples", ()))
 
 
 def _table(rows: list[tuple[str, str]]) -> str:

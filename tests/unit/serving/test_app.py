@@ -550,6 +550,10 @@ async def test_the_page_of_the_description_shows_every_route_and_fetches_nothing
     routes = [f"<code>{method.upper()} {path}</code>" for path, methods in described.items() for method in methods]
     assert all(route in page.text for route in routes)
     assert "application/vnd.apache.arrow.stream" in page.text
+    assert "All refusals have one form" in page.text
+    assert "{&quot;reason&quot;: &quot;version 4 takes every hub" in page.text, "how a pin is sent"
+    assert "&quot;prediction_id&quot;: &quot;20130501" in page.text, "what comes back"
+    assert "Successful Response" not in page.text, "FastAPI's word where nothing is said"
     assert not re.search(r"<script|<link|<img|src=|https?://|@import|url\(", page.text)
     assert page.headers["content-security-policy"].startswith("default-src 'none'")
 
@@ -711,6 +715,7 @@ async def test_nobody_answers_for_a_pinned_version_that_cannot_be_opened_and_it_
 
     assert meanwhile == 404
     assert told["models"] == []
+    assert told["troubles"]["rides"].startswith("version 1 is pinned by anybody and cannot be opened")
     assert "nowhere" in told["troubles"]["rides"]
     assert ready["status"] == "no model"
     assert answer["pinned"]["reason"] == "2 refuses rain"
