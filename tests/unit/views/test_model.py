@@ -7,10 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from factories.monitoring import window
 from factories.nights import Nights, rides_of, start_of, watched
+from factories.page import some_settings
+from factories.spine import a_day
+from nightshift.alerts import Level, Report, tell
 from nightshift.errors import NightshiftError
 from nightshift.ledger import Kind
 from nightshift.pipelines.output import OUTPUT
+from nightshift.spec import find_spec
 from nightshift.verdict import Check, Status
 from nightshift.views.heat import folder_of, heat_map
 from nightshift.views.model import ModelView, model_view
@@ -174,3 +179,25 @@ def test_a_ledger_entry_leads_to_no_folder_outside_the_runs(nights: Nights) -> N
 
     with pytest.raises(NightshiftError, match="outside"):
         folder_of(nights.settings, foreign)
+
+
+def test_every_window_that_nobody_judged_is_named_also_one_that_people_were_not_told_of_yet(tmp_path: Path) -> None:
+    settings = some_settings(tmp_path)
+    ledger = LedgerReader(settings.ledger)
+    for day in (1, 3, 4, 6):
+        window(ledger, day)
+    known = Report(
+        model="bikes", thing="gaps", level=Level.SERIOUS, title="windows were never judged", key="1", at=a_day(4),
+        facts=("nobody judged the first",),
+    )  # fmt: skip
+    spec = find_spec(settings.specs, "bikes")
+    tell(known, spec.alerts, folder=settings.alerts, address=lambda _: "json://127.0.0.1:1")
+
+    view = model_view(settings, ledger, "bikes")
+
+    assert view is not None
+    (incident,) = view.incidents
+    assert incident.title == "windows were never judged"
+    assert incident.facts == tuple(
+        f"nobody judged {a_day(day):%Y-%m-%d %H:%M} to {a_day(day + 1):%Y-%m-%d %H:%M}" for day in (2, 5)
+    )
