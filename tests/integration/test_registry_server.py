@@ -537,7 +537,7 @@ def test_a_stopped_server_is_told_and_a_woken_one_answers_again(
     short = ModelRegistry(mlflow.url, tmp_path / "cache", wait_seconds=0.5)
     os.killpg(mlflow.process.pid, signal.SIGSTOP)
     try:
-        with pytest.raises(RegistryUnavailableError, match=r"within 0\.5 s"):
+        with pytest.raises(RegistryUnavailableError, match=r"may take 0\.5 s"):
             short.versions(model)
     finally:
         os.killpg(mlflow.process.pid, signal.SIGCONT)
