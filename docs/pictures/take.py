@@ -34,7 +34,7 @@ def main() -> None:
 
 def take_grids(page: Page, settings: Settings) -> None:
     """Take the DAGs as Airflow shows them."""
-    for name in ("monitor", "build", "reproduce"):
+    for name in ("monitor", "build"):
         page.goto(f"{settings.airflow}/dags/{name}_{MODEL}", wait_until="networkidle")
         page.wait_for_timeout(2500)
         page.screenshot(path=HERE / f"{name}-grid.png")
