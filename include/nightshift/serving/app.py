@@ -116,11 +116,15 @@ class App:
         return api
 
     async def _refuse_form(self, request: Request, wrong: Any) -> Response:
-        """Say what is wrong with a body, to whom may send one: FastAPI reads it before anybody is asked for a key."""
-        try:
-            self.access.check(dict(request.headers.raw), Role.ADMIN)
-        except RefusalError as refusal:
-            return await _refuse(request, refusal)
+        """Say what is wrong with a request, to whom may send it.
+
+        Its JSON is all that FastAPI reads before it asks for a key, and only a pin has any.
+        """
+        if any(one["type"] == "json_invalid" for one in wrong.errors()):
+            try:
+                self.access.check(dict(request.headers.raw), Role.ADMIN)
+            except RefusalError as refusal:
+                return await _refuse(request, refusal)
         return await _refuse(request, RefusalError(422, "; ".join(map(_form_words, wrong.errors()))[:500]))
 
     @asynccontextmanager

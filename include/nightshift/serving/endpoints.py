@@ -135,11 +135,9 @@ def _add_administration(api: FastAPI, champions: Champions, access: Access, load
 
     @api.put("/v1/models/{model}/pin", summary="Let one version answer, whoever is champion", **told)
     async def pin(model: ModelName, body: Pin, caller: Annotated[Key, admin]) -> dict[str, Any]:
+        _expected(champions, loader, model)
         if loader is None:
-            _found(champions, model)
             raise RefusalError(409, "one package is served, without a registry; there is nothing to pin")
-        if model not in loader.names():
-            _found(champions, model)
         try:
             await loader.pin(model, Pinned(body.version, caller.name, body.reason, datetime.now(UTC)))
         except UnavailableError as error:
@@ -150,7 +148,8 @@ def _add_administration(api: FastAPI, champions: Champions, access: Access, load
 
     @api.delete("/v1/models/{model}/pin", summary="Follow the champion again", **told)
     async def unpin(model: ModelName, caller: Annotated[Key, admin]) -> dict[str, Any]:
-        if loader is not None and model in loader.names():
+        _expected(champions, loader, model)
+        if loader is not None:
             await loader.unpin(model, by=caller.name)
             await loader.look(model)
         return _in_short(champions, _found(champions, model))
@@ -161,6 +160,12 @@ def _needs(access: Access, *roles: Role) -> Any:
         return access.check(dict(request.headers.raw), *roles)
 
     return Depends(check)
+
+
+def _expected(champions: Champions, loader: Loader | None, model: str) -> None:
+    """Refuse a model that is neither declared nor served; one that is declared may have a pin and nobody to answer."""
+    if loader is None or model not in loader.names():
+        _found(champions, model)
 
 
 def _found(champions: Champions, model: str) -> Live:

@@ -577,6 +577,18 @@ async def test_without_a_key_every_described_route_but_health_is_closed(settings
     assert opened.status_code == 200
 
 
+async def test_what_is_wrong_with_a_request_is_told_to_whom_may_send_it(settings: Settings, package: Path) -> None:
+    path, secret = key_file(settings.project, Role.PREDICT)
+    guarded = settings.model_copy(update={"serving_keys": str(path)})
+    bearer = {"Authorization": f"Bearer {secret.decode()}"}
+    async with in_process(create_app(guarded, package)) as http:
+        broken = [await http.put("/v1/models/rides/pin", content=b"{", headers=head) for head in ({}, bearer)]
+        named = [await http.get("/v1/models/NO MODEL", headers=head) for head in ({}, bearer)]
+
+    assert [answer.status_code for answer in broken] == [401, 403]
+    assert [answer.status_code for answer in named] == [401, 422]
+
+
 async def until(http: httpx.AsyncClient, path: str, **wanted: Any) -> dict[str, Any]:
     """Ask until the answer holds what is wanted."""
     for _ in range(500):
