@@ -63,6 +63,15 @@ def write_bytes(path: Path, content: bytes) -> None:
     sync_folder(path.parent)
 
 
+def append_json(path: Path, content: Any) -> None:
+    """Add ``content`` to the file at ``path`` as one line of JSON that survives a power failure; its folder is made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("ab") as file:
+        file.write(canonical_json(content) + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
 def write_text(path: Path, content: str) -> None:
     """Put text at ``path`` as UTF-8, whole or not at all."""
     write_bytes(path, content.encode())

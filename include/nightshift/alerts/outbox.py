@@ -7,7 +7,6 @@ goes out, in its order, before the next message or when somebody looks next.
 
 import fcntl
 import logging
-import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,7 +18,7 @@ from uuid import uuid4
 from nightshift.alerts.channels import Address, in_environment, variable
 from nightshift.alerts.message import Alert, Level
 from nightshift.errors import SettingsError
-from nightshift.files import canonical_json, read_json, write_json
+from nightshift.files import append_json, read_json, write_json
 
 LOG_CHANNEL = "log"
 OUTBOX = "outbox"
@@ -49,7 +48,7 @@ def send(alert: Alert, channels: Sequence[str], *, folder: Path, address: Addres
     SettingsError
         If a channel has no address. By then the alert has been kept, and the other channels told.
     """
-    _keep(alert, folder)
+    append_json(folder / f"{alert.model}.jsonl", alert.to_json())
     LOGGER.warning("%s: %s", alert.title, alert.text)
     others = [name for name in channels if name != LOG_CHANNEL]
     missing = [name for name in others if not address(name)]
@@ -106,14 +105,6 @@ def _alone(box: Path) -> Iterator[None]:
     with (box / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
-
-
-def _keep(alert: Alert, folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / f"{alert.model}.jsonl").open("ab") as file:
-        file.write(canonical_json(alert.to_json()) + b"\n")
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _notify(address: str, alert: Alert) -> bool:

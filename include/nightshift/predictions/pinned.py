@@ -1,13 +1,12 @@
 """Which version serving is or was told to answer with, whoever is champion: notes beside the log, for all who read."""
 
 import json
-import os
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
-from nightshift.files import read_json, write_json
+from nightshift.files import append_json, read_json, write_json
 
 NOTE, BOOK = "pinned.json", "pins.jsonl"
 
@@ -94,12 +93,7 @@ def write_down(folder: Path, what: Pinned | None, *, by: str, at: datetime) -> N
     OSError
         If that cannot be written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    line = {"at": at.isoformat(), "by": by, "pinned": what.to_json() if what else None}
-    with (folder / BOOK).open("ab") as book:
-        book.write(json.dumps(line).encode() + b"\n")
-        book.flush()
-        os.fsync(book.fileno())
+    append_json(folder / BOOK, {"at": at.isoformat(), "by": by, "pinned": what.to_json() if what else None})
 
 
 def pins(folder: Path) -> list[PinnedOnce]:

@@ -145,8 +145,6 @@ class Loader:
                 live = open_live(Path(last["folder"]), version=last["version"], pinned=pinned, settings=self._settings)
                 self._champions.put(live)
             except FileNotFoundError as error:
-                if pinned is None:
-                    continue
                 self._owe(name, pinned, error)
             except (NightshiftError, OSError, ValueError, KeyError, TypeError) as error:
                 log.warning("the remembered champion of %s cannot be used: %s", name, error)
@@ -183,15 +181,10 @@ class Loader:
         now = self._champions.get(name)
         if now is not None and now.pinned:
             return
-        owed = self._owed.get(name)
         try:
-            live = (
-                await asyncio.to_thread(self._open_pinned, name, owed)
-                if owed
-                else await asyncio.to_thread(self._newer, name)
-            )
+            live = await asyncio.to_thread(self._newer, name)
         except Exception as error:  # whatever a new champion brings, the old one goes on answering
-            await self._note(name, error, _cannot_keep(owed, error) if owed else _words(error))
+            await self._note(name, error)
         else:
             self._champions.troubles.pop(name, None)
             self._owed.pop(name, None)
@@ -250,7 +243,9 @@ class Loader:
         return open_live(folder, version=pinned.version, pinned=pinned, settings=self._settings)
 
     def _newer(self, name: str) -> Live | None:
-        """Return the registry's champion opened, or none if it answers already."""
+        """Return the registry's champion opened, or the pinned version that is owed; none if it answers already."""
+        if name in self._owed:
+            return self._open_pinned(name, self._owed[name])
         release = self._registry.champion(name)
         now = self._champions.get(name)
         if release is None or (now is not None and now.version == release.version):
@@ -301,8 +296,10 @@ class Loader:
         except OSError as error:
             log.error("%s: a restart will not know that version %s answers: %s", live.model, live.version, error)
 
-    async def _note(self, name: str, error: Exception, text: str) -> None:
+    async def _note(self, name: str, error: Exception) -> None:
         """Keep what went wrong; the first time tell somebody, unless it passes by itself."""
+        owed = self._owed.get(name)
+        text = _cannot_keep(owed, error) if owed else _words(error)
         is_news = self._champions.troubles.get(name) != text
         self._champions.troubles[name] = text
         if is_news:
